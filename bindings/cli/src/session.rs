@@ -1,0 +1,61 @@
+//! What one run of the tool works with: the store's directory and the way to standard output.
+
+use std::path::PathBuf;
+
+use mediacask::{Create, Store};
+
+use crate::failure::Failure;
+use crate::output::Out;
+
+/// One run: at most one store is opened in it, and closed before the process ends.
+pub(crate) struct Session {
+    store: Option<PathBuf>,
+    out: Out,
+}
+
+impl Session {
+    /// A session on the store that the command line or the environment names, if one does.
+    pub(crate) fn new(store: Option<PathBuf>, out: Out) -> Session {
+        Session { store, out }
+    }
+
+    /// Whether results go out as JSON.
+    pub(crate) fn json(&self) -> bool {
+        self.out.json()
+    }
+
+    /// Runs `work` on the store, which must exist.
+    pub(crate) fn with_store(self, work: impl FnOnce(&Store, &mut Out) -> Result<(), Failure>) -> Result<(), Failure> {
+        self.opened(Create::Never, work)
+    }
+
+    /// Runs `work` on the store, made new where there is none.
+    pub(crate) fn with_new_store(
+        self,
+        work: impl FnOnce(&Store, &mut Out) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.opened(Create::IfMissing, work)
+    }
+
+    /// Runs `work` that needs no store of the caller's.
+    pub(crate) fn without_store(mut self, work: impl FnOnce(&mut Out) -> Result<(), Failure>) -> Result<(), Failure> {
+        let done = work(&mut self.out);
+        done.and(self.out.flush())
+    }
+
+    /// The first failure counts: of the work, of showing it, of closing the store.
+    fn opened(
+        mut self,
+        create: Create,
+        work: impl FnOnce(&Store, &mut Out) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let path = self.store.ok_or_else(|| {
+            Failure::Usage("no store was named; give --store DIR, or set MEDIACASK_STORE to its directory".into())
+        })?;
+        let store = Store::options().create(create).open(path)?;
+        let done = work(&store, &mut self.out);
+        let shown = self.out.flush();
+        let closed = store.close().map_err(Failure::from);
+        done.and(shown).and(closed)
+    }
+}

@@ -1,0 +1,10 @@
+//! What the command-line tool promises, tested as a process.
+//!
+//! Each file holds the promises of one idea; `bench.rs` has the store to try them on.
+
+mod bench;
+mod commands;
+mod demo;
+mod exit_codes;
+mod listings;
+mod trees;

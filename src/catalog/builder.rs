@@ -1,0 +1,182 @@
+//! Building the catalog at open: rows of a checkpoint, rows of footers and records, in any order.
+//!
+//! For every name the highest sequence counts, whether it put or ended it, so ends are kept as rows
+//! until all has been read; a content stands where the blob record of the highest sequence put it.
+//! References and totals are counted at the end, from what is left.
+
+use std::collections::{HashMap, HashSet};
+
+use super::accounts::PolicyRow;
+use super::{
+    BLOB_HEAD_LEN, Catalog, ContentId, ContentRow, ENTRY_LEN, NameRow, Place, STORE_SCOPE, content_hash, content_shard,
+    name_hash, name_shard,
+};
+use crate::digest::{Digest, NameKey};
+use crate::options::Policy;
+
+/// A put that stands somewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StandingPut {
+    pub(crate) key: NameKey,
+    pub(crate) sequence: u64,
+    pub(crate) expires_ms: u64,
+    pub(crate) size: u64,
+    pub(crate) digest: Digest,
+    pub(crate) place: Place,
+}
+
+/// The catalog while it is built.
+pub(crate) struct Builder {
+    catalog: Catalog,
+    /// What is at or below this sequence is in the checkpoint already; such a record is a copy.
+    floor: u64,
+    store_wide: bool,
+    segments: HashSet<u32>,
+    ended: HashMap<NameKey, u64>,
+    /// Of contents whose place was read from the log: the sequence of the blob record there.
+    owners: HashMap<u32, u64>,
+}
+
+impl Builder {
+    pub(crate) fn new(catalog: Catalog, floor: u64, store_wide: bool, segments: HashSet<u32>) -> Builder {
+        Builder { catalog, floor, store_wide, segments, ended: HashMap::new(), owners: HashMap::new() }
+    }
+
+    /// The row a name has so far.
+    pub(crate) fn name(&self, key: NameKey) -> Option<NameRow> {
+        self.catalog.name(key)
+    }
+
+    /// The sequence at which a name ended, if the log said so.
+    pub(crate) fn ended(&self, key: NameKey) -> Option<u64> {
+        self.ended.get(&key).copied()
+    }
+
+    pub(crate) fn put(&mut self, account: &str, put: &StandingPut) {
+        if self.ended.get(&put.key).is_some_and(|ended| *ended >= put.sequence) {
+            return;
+        }
+        if let Some(known) = self.catalog.name(put.key) {
+            let moves = known.sequence == put.sequence && !self.segments.contains(&known.place.segment);
+            if known.sequence > put.sequence || (known.sequence == put.sequence && !moves) {
+                return;
+            }
+        } else if put.sequence <= self.floor {
+            // It ended before the checkpoint, which has no row for it.
+            return;
+        }
+        let account = self.catalog.accounts.intern(account).id;
+        let content = self.content(&put.digest, put.size, if self.store_wide { STORE_SCOPE } else { account });
+        let StandingPut { key, sequence, expires_ms, place, .. } = *put;
+        self.catalog.set_name(NameRow { key, sequence, expires_ms, place, content, account });
+    }
+
+    pub(crate) fn end(&mut self, key: NameKey, sequence: u64) {
+        let ended = self.ended.entry(key).or_default();
+        *ended = (*ended).max(sequence);
+        if self.catalog.name(key).is_some_and(|known| known.sequence < sequence) {
+            self.catalog.remove_name(key);
+        }
+    }
+
+    pub(crate) fn blob(&mut self, account: Option<&str>, digest: &Digest, len: u64, sequence: u64, place: Place) {
+        let scope = account.map_or(STORE_SCOPE, |account| self.catalog.accounts.intern(account).id);
+        let id = self.content(digest, len, scope);
+        let known = self.catalog.content(id).map(|row| row.place).unwrap_or_default();
+        let owner = self.owners.get(&id.0).copied();
+        let lost = !self.segments.contains(&known.segment);
+        if lost || (sequence > self.floor && owner.is_none_or(|owner| owner <= sequence)) {
+            self.owners.insert(id.0, sequence);
+            if let Some(row) = self.catalog.contents[id.shard()].write().get_mut(id.slot()) {
+                row.place = place;
+            }
+        }
+    }
+
+    pub(crate) fn policy(&mut self, account: &str, policy: Policy, sequence: u64, place: Place) {
+        let account = self.catalog.accounts.intern(account);
+        let mut state = account.state.lock();
+        let lost = state.policy.is_some_and(|known| !self.segments.contains(&known.place.segment));
+        if state.policy.is_none_or(|known| known.sequence < sequence || (lost && known.sequence == sequence)) {
+            state.policy = Some(PolicyRow { policy, sequence, place });
+        }
+    }
+
+    fn content(&mut self, digest: &Digest, len: u64, scope: u32) -> ContentId {
+        let shard = content_shard(digest);
+        let mut table = self.catalog.contents[shard].write();
+        let found = table.find(content_hash(digest, scope), |row| row.digest == *digest && row.scope == scope);
+        let row = ContentRow { digest: *digest, len, references: 0, scope, place: Place::default() };
+        ContentId::new(shard, found.unwrap_or_else(|| table.insert(row)))
+    }
+
+    /// The catalog, its references and totals counted. What stands in a segment that is missing stands
+    /// nowhere: reading it says so.
+    pub(crate) fn finish(self) -> Catalog {
+        let (catalog, segments) = (self.catalog, self.segments);
+        let mut references: HashMap<u32, u32> = HashMap::new();
+        for shard in &catalog.names {
+            for (_, row) in shard.read().iter() {
+                *references.entry(row.content.0).or_default() += 1;
+            }
+        }
+        let mut lives: HashMap<u32, super::Live> = HashMap::new();
+        for (shard, table) in catalog.contents.iter().enumerate() {
+            table.write().retain(|slot, row| {
+                row.references = references.get(&ContentId::new(shard, slot).0).copied().unwrap_or(0);
+                if !segments.contains(&row.place.segment) {
+                    row.place = Place::default();
+                }
+                if row.references > 0 {
+                    let live = lives.entry(row.place.segment).or_default();
+                    live.blobs += 1;
+                    live.bytes += BLOB_HEAD_LEN + row.len;
+                }
+                row.references > 0
+            });
+        }
+        for shard in &catalog.names {
+            for (_, row) in shard.read().iter() {
+                let live = lives.entry(row.place.segment).or_default();
+                live.entries += 1;
+                live.bytes += ENTRY_LEN;
+                let size = catalog.content(row.content).map_or(0, |content| content.len);
+                if let Some(account) = catalog.accounts.get(row.account) {
+                    let totals = &mut account.state.lock().totals;
+                    totals.count += 1;
+                    totals.bytes += size;
+                    totals.sum = totals.sum.wrapping_add(row.key.share(row.sequence));
+                }
+            }
+        }
+        for account in catalog.accounts.all() {
+            if let Some(policy) = account.state.lock().policy {
+                lives.entry(policy.place.segment).or_default().policies += 1;
+            }
+        }
+        *catalog.lives.lock() = lives;
+        catalog
+    }
+}
+
+impl Catalog {
+    /// Files a name's row of a checkpoint.
+    pub(super) fn load_name(&self, row: NameRow) {
+        let mut table = self.names[name_shard(row.key)].write();
+        if table.find(name_hash(row.key), |known| known.key == row.key).is_none() {
+            table.insert(row);
+        }
+    }
+
+    /// Files a content's row of a checkpoint.
+    pub(super) fn load_content(&self, row: ContentRow) -> ContentId {
+        let shard = content_shard(&row.digest);
+        let mut table = self.contents[shard].write();
+        let found = table.find(row_hash(&row), |known| known.digest == row.digest && known.scope == row.scope);
+        ContentId::new(shard, found.unwrap_or_else(|| table.insert(row)))
+    }
+}
+
+fn row_hash(row: &ContentRow) -> u64 {
+    content_hash(&row.digest, row.scope)
+}

@@ -1,0 +1,508 @@
+//! The catalog: in memory, where every name and every content stands, and what each account holds.
+//!
+//! Invariants:
+//! - Only the leader of a group changes it (and recovery, before anybody reads): [`Catalog::apply`].
+//! - A content's row lives as long as it has references: names, and puts under way that pinned it.
+//! - What a change lets go is handed back and counted as dead only by [`Catalog::settle`], once the
+//!   change is durable.
+//!
+//! Names are known by their keys alone. Rows are spread over shards, each behind a lock of its own that
+//! guards its table and is held for a look-up or one change.
+
+pub(crate) mod accounts;
+pub(crate) mod builder;
+pub(crate) mod checkpoint;
+pub(crate) mod table;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::digest::{Digest, NameKey};
+use crate::options::Policy;
+use accounts::{Account, Accounts, Member, PolicyRow};
+use table::{Row, Table};
+
+const SHARDS: usize = 64;
+const SLOT_BITS: u32 = 26;
+/// The scope of content that the whole store shares.
+pub(crate) const STORE_SCOPE: u32 = u32::MAX;
+/// About what an entry takes in the log: for statistics.
+pub(crate) const ENTRY_LEN: u64 = 264;
+/// About what a blob takes in the log beside its content.
+pub(crate) const BLOB_HEAD_LEN: u64 = 104;
+
+/// Where something stands: a segment, and an offset there. Segment 0 is nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) segment: u32,
+    /// Of an entry: of its operation. Of a content: of its record, plus 1 if that names a file; records
+    /// stand at multiples of 8.
+    pub(crate) offset: u32,
+}
+
+impl Place {
+    /// The offset of a content's record.
+    pub(crate) fn record_at(self) -> u64 {
+        u64::from(self.offset & !7)
+    }
+
+    /// Whether a content has a file of its own.
+    pub(crate) fn is_file(self) -> bool {
+        self.offset & 1 == 1
+    }
+}
+
+/// What the catalog knows of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NameRow {
+    pub(crate) key: NameKey,
+    pub(crate) sequence: u64,
+    /// Unix ms; 0: never.
+    pub(crate) expires_ms: u64,
+    /// Where its entry's operation stands.
+    pub(crate) place: Place,
+    pub(crate) content: ContentId,
+    pub(crate) account: u32,
+}
+
+impl NameRow {
+    /// Whether the entry is gone at `now_ms`.
+    pub(crate) fn is_over(&self, now_ms: u64) -> bool {
+        self.expires_ms != 0 && self.expires_ms <= now_ms
+    }
+}
+
+/// What the catalog knows of a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ContentRow {
+    pub(crate) digest: Digest,
+    pub(crate) len: u64,
+    pub(crate) references: u32,
+    /// Who shares it: an account's id, or [`STORE_SCOPE`].
+    pub(crate) scope: u32,
+    /// Where its blob or file record stands.
+    pub(crate) place: Place,
+}
+
+/// A content's slot, for as long as it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ContentId(u32);
+
+impl ContentId {
+    fn new(shard: usize, slot: u32) -> ContentId {
+        ContentId((shard as u32) << SLOT_BITS | slot)
+    }
+
+    fn shard(self) -> usize {
+        (self.0 >> SLOT_BITS) as usize
+    }
+
+    fn slot(self) -> u32 {
+        self.0 & ((1 << SLOT_BITS) - 1)
+    }
+}
+
+impl Row for NameRow {
+    fn hash(&self) -> u64 {
+        name_hash(self.key)
+    }
+}
+
+impl Row for ContentRow {
+    fn hash(&self) -> u64 {
+        content_hash(&self.digest, self.scope)
+    }
+}
+
+fn name_hash(key: NameKey) -> u64 {
+    key.0 as u64
+}
+
+fn name_shard(key: NameKey) -> usize {
+    (key.0 >> 122) as usize
+}
+
+fn content_hash(digest: &Digest, scope: u32) -> u64 {
+    let word = u64::from_le_bytes(digest.as_bytes()[..8].try_into().expect("8 of 32 bytes"));
+    word ^ u64::from(scope).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn content_shard(digest: &Digest) -> usize {
+    digest.as_bytes()[8] as usize % SHARDS
+}
+
+/// One change, as the log has it; applied in the log's order.
+pub(crate) enum Change<'a> {
+    /// A name gets an entry. `blob` is where its content was written, if it was.
+    Put {
+        key: NameKey,
+        account: Arc<Account>,
+        name: &'a str,
+        sequence: u64,
+        expires_ms: u64,
+        place: Place,
+        digest: Digest,
+        size: u64,
+        scope: u32,
+        blob: Option<Place>,
+    },
+    /// A name's life ends.
+    End { key: NameKey, account: Arc<Account>, name: &'a str, sequence: u64 },
+    /// An account gets a policy.
+    Policy { account: Arc<Account>, policy: Policy, sequence: u64, place: Place },
+    /// Content was written that no name holds yet; the one reference is a pin.
+    Pinned { digest: Digest, size: u64, scope: u32, blob: Place },
+    /// A put that had pinned a content is over.
+    Unpin { digest: Digest, scope: u32 },
+}
+
+/// What a change let go: dead once the change is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LetGo {
+    Entry(Place),
+    Policy(Place),
+    Blob { place: Place, digest: Digest, len: u64 },
+}
+
+/// What is alive in one segment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Live {
+    pub(crate) entries: u64,
+    pub(crate) blobs: u64,
+    pub(crate) policies: u64,
+    /// Of records, about.
+    pub(crate) bytes: u64,
+}
+
+impl Live {
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.entries == 0 && self.blobs == 0 && self.policies == 0
+    }
+}
+
+/// Sums over the whole catalog.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sums {
+    pub(crate) names: u64,
+    pub(crate) contents: u64,
+    pub(crate) content_bytes: u64,
+    pub(crate) memory: u64,
+}
+
+/// Where every name and every content stands.
+pub(crate) struct Catalog {
+    names: Vec<RwLock<Table<NameRow>>>,
+    contents: Vec<RwLock<Table<ContentRow>>>,
+    pub(crate) accounts: Accounts,
+    /// Guards what is alive in each segment.
+    lives: Mutex<HashMap<u32, Live>>,
+    /// Guards the contents that were found damaged: putting them again writes them again.
+    suspects: Mutex<HashSet<Digest>>,
+    /// Guards what will expire of the segment that is written now; sealed ones say it in their footers.
+    due: Mutex<Due>,
+}
+
+/// The puts of one segment that have an expiry, the next first.
+#[derive(Default)]
+struct Due {
+    segment: u32,
+    puts: BinaryHeap<Reverse<(u64, NameKey, u64)>>,
+}
+
+impl Catalog {
+    pub(crate) fn new() -> Catalog {
+        Catalog {
+            names: (0..SHARDS).map(|_| RwLock::new(Table::new())).collect(),
+            contents: (0..SHARDS).map(|_| RwLock::new(Table::new())).collect(),
+            accounts: Accounts::default(),
+            lives: Mutex::default(),
+            suspects: Mutex::default(),
+            due: Mutex::default(),
+        }
+    }
+
+    /// The row of a name, expired or not.
+    pub(crate) fn name(&self, key: NameKey) -> Option<NameRow> {
+        let table = self.names[name_shard(key)].read();
+        table.find(name_hash(key), |row| row.key == key).and_then(|slot| table.get(slot).copied())
+    }
+
+    /// The row of a content by its slot. The content may have gone since the slot was read, and another
+    /// have come in its place: the caller compares digests.
+    pub(crate) fn content(&self, id: ContentId) -> Option<ContentRow> {
+        self.contents[id.shard()].read().get(id.slot()).copied()
+    }
+
+    /// The row of a content.
+    pub(crate) fn content_of(&self, digest: &Digest, scope: u32) -> Option<ContentRow> {
+        let table = self.contents[content_shard(digest)].read();
+        let slot = table.find(content_hash(digest, scope), |row| row.digest == *digest && row.scope == scope);
+        slot.and_then(|slot| table.get(slot).copied())
+    }
+
+    /// Keeps a content alive for a put that is under way, if it is alive: until [`Change::Unpin`].
+    pub(crate) fn pin(&self, digest: &Digest, scope: u32) -> Option<ContentRow> {
+        let mut table = self.contents[content_shard(digest)].write();
+        let slot = table.find(content_hash(digest, scope), |row| row.digest == *digest && row.scope == scope)?;
+        let row = table.get_mut(slot)?;
+        row.references += 1;
+        Some(*row)
+    }
+
+    /// Makes a group's changes visible, in the log's order; gives what they let go.
+    pub(crate) fn apply(&self, changes: Vec<Change<'_>>) -> Vec<LetGo> {
+        let mut let_go = Vec::new();
+        for change in changes {
+            match change {
+                Change::Put { key, account, name, sequence, expires_ms, place, digest, size, scope, blob } => {
+                    let content = self.refer(&digest, size, scope, blob, &mut let_go);
+                    let row = NameRow { key, sequence, expires_ms, place, content, account: account.id };
+                    self.come_alive(place.segment, |live| live.entries += 1, ENTRY_LEN);
+                    self.will_expire(place.segment, expires_ms, key, sequence);
+                    let old = self.set_name(row);
+                    let old_size = old.map(|old| self.drop_entry(&old, &mut let_go));
+                    let mut state = account.state.lock();
+                    state.totals.take_out(key, old.map(|old| old.sequence), old_size);
+                    state.totals.count += 1;
+                    state.totals.bytes += size;
+                    state.totals.sum = state.totals.sum.wrapping_add(key.share(sequence));
+                    state.changed(key, name, Member { sequence, size: Some(size), expires_ms });
+                }
+                Change::End { key, account, name, sequence } => {
+                    let old = self.remove_name(key);
+                    let old_size = old.map(|old| self.drop_entry(&old, &mut let_go));
+                    let mut state = account.state.lock();
+                    state.totals.take_out(key, old.map(|old| old.sequence), old_size);
+                    state.changed(key, name, Member { sequence, size: None, expires_ms: 0 });
+                }
+                Change::Policy { account, policy, sequence, place } => {
+                    self.come_alive(place.segment, |live| live.policies += 1, ENTRY_LEN);
+                    let old = account.state.lock().policy.replace(PolicyRow { policy, sequence, place });
+                    let_go.extend(old.map(|old| LetGo::Policy(old.place)));
+                }
+                Change::Pinned { digest, size, scope, blob } => {
+                    self.refer(&digest, size, scope, Some(blob), &mut let_go);
+                }
+                Change::Unpin { digest, scope } => self.release_of(&digest, scope, &mut let_go),
+            }
+        }
+        let_go
+    }
+
+    /// Counts what was let go as dead; the changes that let it go are durable.
+    pub(crate) fn settle(&self, let_go: &[LetGo]) {
+        let mut lives = self.lives.lock();
+        for gone in let_go {
+            let (segment, len) = match gone {
+                LetGo::Entry(place) | LetGo::Policy(place) => (place.segment, ENTRY_LEN),
+                LetGo::Blob { place, len, .. } => (place.segment, BLOB_HEAD_LEN + len),
+            };
+            let Some(live) = lives.get_mut(&segment) else { continue };
+            live.bytes = live.bytes.saturating_sub(len);
+            let count = match gone {
+                LetGo::Entry(_) => &mut live.entries,
+                LetGo::Policy(_) => &mut live.policies,
+                LetGo::Blob { .. } => &mut live.blobs,
+            };
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// Adds a reference to a content, which is made if it is not there; `blob` is where it was written
+    /// anew, and becomes its place.
+    fn refer(&self, digest: &Digest, len: u64, scope: u32, blob: Option<Place>, let_go: &mut Vec<LetGo>) -> ContentId {
+        let shard = content_shard(digest);
+        if let Some(place) = blob {
+            self.come_alive(place.segment, |live| live.blobs += 1, BLOB_HEAD_LEN + len);
+        }
+        let mut table = self.contents[shard].write();
+        let found = table.find(content_hash(digest, scope), |row| row.digest == *digest && row.scope == scope);
+        let slot = found.unwrap_or_else(|| {
+            let place = blob.unwrap_or_default();
+            table.insert(ContentRow { digest: *digest, len, references: 0, scope, place })
+        });
+        let row = table.get_mut(slot).expect("found or inserted");
+        row.references += 1;
+        if let Some(place) = blob.filter(|place| *place != row.place) {
+            if row.place.segment != 0 {
+                let_go.push(LetGo::Blob { place: row.place, digest: *digest, len });
+            }
+            row.place = place;
+            self.suspects.lock().remove(digest);
+        }
+        ContentId::new(shard, slot)
+    }
+
+    /// Takes a reference away; the content goes with its last one. Gives its length.
+    fn release(&self, id: ContentId, let_go: &mut Vec<LetGo>) -> u64 {
+        let mut table = self.contents[id.shard()].write();
+        let Some(row) = table.get_mut(id.slot()) else { return 0 };
+        row.references -= 1;
+        let row = *row;
+        if row.references == 0 {
+            table.remove(id.slot());
+            if row.place.segment != 0 {
+                let_go.push(LetGo::Blob { place: row.place, digest: row.digest, len: row.len });
+            }
+        }
+        row.len
+    }
+
+    fn release_of(&self, digest: &Digest, scope: u32, let_go: &mut Vec<LetGo>) {
+        let shard = content_shard(digest);
+        let hash = content_hash(digest, scope);
+        let slot = self.contents[shard].read().find(hash, |row| row.digest == *digest && row.scope == scope);
+        if let Some(slot) = slot {
+            self.release(ContentId::new(shard, slot), let_go);
+        }
+    }
+
+    fn drop_entry(&self, old: &NameRow, let_go: &mut Vec<LetGo>) -> u64 {
+        let_go.push(LetGo::Entry(old.place));
+        self.release(old.content, let_go)
+    }
+
+    fn set_name(&self, row: NameRow) -> Option<NameRow> {
+        let mut table = self.names[name_shard(row.key)].write();
+        match table.find(name_hash(row.key), |known| known.key == row.key) {
+            Some(slot) => table.get_mut(slot).map(|known| std::mem::replace(known, row)),
+            None => {
+                table.insert(row);
+                None
+            }
+        }
+    }
+
+    fn remove_name(&self, key: NameKey) -> Option<NameRow> {
+        let mut table = self.names[name_shard(key)].write();
+        let slot = table.find(name_hash(key), |row| row.key == key)?;
+        let row = table.get(slot).copied();
+        table.remove(slot);
+        row
+    }
+
+    fn come_alive(&self, segment: u32, count: impl Fn(&mut Live), bytes: u64) {
+        let mut lives = self.lives.lock();
+        let live = lives.entry(segment).or_default();
+        count(live);
+        live.bytes += bytes;
+    }
+
+    /// Remembers a put of the segment that is written now.
+    pub(crate) fn will_expire(&self, segment: u32, expires_ms: u64, key: NameKey, sequence: u64) {
+        if expires_ms != 0 {
+            let mut due = self.due.lock();
+            if due.segment != segment {
+                *due = Due { segment, puts: BinaryHeap::new() };
+            }
+            due.puts.push(Reverse((expires_ms, key, sequence)));
+        }
+    }
+
+    /// The next put of the segment that is written now whose time has come by `now_ms`; it is taken off.
+    pub(crate) fn take_due(&self, now_ms: u64) -> Option<(u64, NameKey, u64)> {
+        let mut due = self.due.lock();
+        let next = due.puts.peek().filter(|Reverse((expires_ms, ..))| *expires_ms <= now_ms).is_some();
+        if next { due.puts.pop().map(|Reverse(put)| put) } else { None }
+    }
+
+    /// When the next put of the segment that is written now expires.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        self.due.lock().puts.peek().map(|Reverse((expires_ms, ..))| *expires_ms)
+    }
+
+    /// The segment whose puts are remembered here.
+    pub(crate) fn due_segment(&self) -> u32 {
+        self.due.lock().segment
+    }
+
+    /// Remembers that a content was found damaged.
+    pub(crate) fn suspect(&self, digest: &Digest) {
+        self.suspects.lock().insert(*digest);
+    }
+
+    /// Whether a content was found damaged and not written again since.
+    pub(crate) fn is_suspect(&self, digest: &Digest) -> bool {
+        self.suspects.lock().contains(digest)
+    }
+
+    /// What is alive in a segment.
+    pub(crate) fn live(&self, segment: u32) -> Live {
+        self.lives.lock().get(&segment).copied().unwrap_or_default()
+    }
+
+    /// Forgets a segment that has left the log.
+    pub(crate) fn forget_segment(&self, segment: u32) {
+        self.lives.lock().remove(&segment);
+    }
+
+    /// Calls `each` with every name's row, a shard at a time.
+    pub(crate) fn for_each_name(&self, mut each: impl FnMut(&NameRow)) {
+        for shard in &self.names {
+            let rows: Vec<NameRow> = shard.read().iter().map(|(_, row)| *row).collect();
+            rows.iter().for_each(&mut each);
+        }
+    }
+
+    /// Where the records of all contents stand that have files of their own.
+    pub(crate) fn file_places(&self) -> Vec<Place> {
+        let of_shard = |shard: &RwLock<Table<ContentRow>>| -> Vec<Place> {
+            shard.read().iter().map(|(_, row)| row.place).filter(|place| place.is_file()).collect()
+        };
+        self.contents.iter().flat_map(of_shard).collect()
+    }
+
+    /// The slots of a content, in every scope that has it.
+    pub(crate) fn contents_of(&self, digest: &Digest) -> Vec<ContentId> {
+        let shard = content_shard(digest);
+        let table = self.contents[shard].read();
+        let of = |(slot, row): (u32, &ContentRow)| (row.digest == *digest).then(|| ContentId::new(shard, slot));
+        table.iter().filter_map(of).collect()
+    }
+
+    /// Sums over all shards.
+    pub(crate) fn sums(&self) -> Sums {
+        let mut sums = Sums::default();
+        for shard in &self.names {
+            let table = shard.read();
+            sums.names += table.len() as u64;
+            sums.memory += table.memory() as u64;
+        }
+        for shard in &self.contents {
+            let table = shard.read();
+            sums.contents += table.len() as u64;
+            sums.content_bytes += table.iter().map(|(_, row)| row.len).sum::<u64>();
+            sums.memory += table.memory() as u64;
+        }
+        sums
+    }
+
+    /// Counts references anew: every content's must be the number of its names. Gives the digests for
+    /// which they are not. Only sound while nothing is written.
+    pub(crate) fn recount(&self) -> Vec<Digest> {
+        let mut counted: HashMap<u32, u32> = HashMap::new();
+        self.for_each_name(|row| *counted.entry(row.content.0).or_default() += 1);
+        let mut wrong = Vec::new();
+        for (shard, table) in self.contents.iter().enumerate() {
+            for (slot, row) in table.read().iter() {
+                if counted.remove(&ContentId::new(shard, slot).0) != Some(row.references) {
+                    wrong.push(row.digest);
+                }
+            }
+        }
+        wrong
+    }
+}
+
+impl accounts::Totals {
+    fn take_out(&mut self, key: NameKey, sequence: Option<u64>, size: Option<u64>) {
+        if let (Some(sequence), Some(size)) = (sequence, size) {
+            self.count -= 1;
+            self.bytes -= size;
+            self.sum = self.sum.wrapping_sub(key.share(sequence));
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Group commit: the way every change takes into the log, and the only one.
+//!
+//! ```text
+//! submit    whoever comes first leads; all who wait by then are its group
+//! admit     conditions, quotas, dedup, in the order of the log (plan.rs)
+//! append    one vectored write for the whole group
+//! sync      one fdatasync
+//! apply     the catalog shows it; every member learns its own result
+//! ```
+//!
+//! Invariants:
+//! - Nothing is shown or acknowledged as durable before the sync of its group.
+//! - After a failed sync, or an append that cannot be taken back, nothing is written any more: the
+//!   store is poisoned, here and nowhere else; every waiter and every later writer hears so.
+//! - What changes let go counts as dead only once they are durable.
+
+mod plan;
+pub(crate) mod queue;
+pub(crate) mod request;
+mod sync;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use crate::catalog::{Catalog, LetGo};
+use crate::clock::Clock;
+use crate::digest::Digest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::{Log, Position, Room, Tail};
+use plan::Plan;
+use queue::Queue;
+use request::{Done, Refused, Request};
+
+type Answer = (Option<Request>, Result<Vec<Done>, Refused>);
+
+/// The one writer of the log and the catalog.
+pub(crate) struct Commit {
+    log: Arc<Log>,
+    catalog: Arc<Catalog>,
+    clock: Clock,
+    store_wide: bool,
+    queue: Queue<Request, Answer>,
+    poison: OnceLock<Error>,
+    /// Guards what is durable, and what waits to be.
+    behind: Mutex<Behind>,
+    /// Wakes upkeep when there is something to do behind the acknowledgement.
+    wake: Box<dyn Fn() + Send + Sync>,
+    closed: AtomicBool,
+    /// Guards the contents that are being taken down.
+    barred: Mutex<Vec<Digest>>,
+    pub(crate) dedup_hits: AtomicU64,
+    pub(crate) puts: AtomicU64,
+}
+
+/// While it lives, a content cannot be put.
+pub(crate) struct Bar<'a> {
+    commit: &'a Commit,
+    digest: Digest,
+}
+
+impl Drop for Bar<'_> {
+    fn drop(&mut self) {
+        let mut barred = self.commit.barred.lock();
+        if let Some(place) = barred.iter().position(|digest| *digest == self.digest) {
+            barred.swap_remove(place);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Behind {
+    /// The end of what is durable and applied.
+    durable: Position,
+    /// Let go by changes that are not durable yet.
+    unsettled: Vec<LetGo>,
+    /// Let go for good, for upkeep to free what has a file of its own.
+    settled: Vec<LetGo>,
+}
+
+impl Commit {
+    pub(crate) fn new(
+        log: Arc<Log>,
+        catalog: Arc<Catalog>,
+        clock: Clock,
+        store_wide: bool,
+        wake: Box<dyn Fn() + Send + Sync>,
+    ) -> Commit {
+        let durable = log.tail().synced_position();
+        Commit {
+            log,
+            catalog,
+            clock,
+            store_wide,
+            queue: Queue::new(),
+            poison: OnceLock::new(),
+            behind: Mutex::new(Behind { durable, ..Behind::default() }),
+            wake,
+            closed: AtomicBool::new(false),
+            barred: Mutex::default(),
+            dedup_hits: AtomicU64::new(0),
+            puts: AtomicU64::new(0),
+        }
+    }
+
+    /// Does a request, in a group with those that wait by its side.
+    pub(crate) fn submit(&self, request: Request) -> (Option<Request>, Result<Vec<Done>, Refused>) {
+        let abandoned = || (None, Err(self.poisoned_by_panic().into()));
+        self.queue.submit(request, |group| self.lead(group), &abandoned)
+    }
+
+    /// Makes all that was acknowledged so far durable.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.check_poison()?;
+        let mut tail = self.log.tail();
+        self.log.sync(&mut tail).map_err(|error| self.poison_if_lasting(error))?;
+        self.settle(&tail, Vec::new());
+        Ok(())
+    }
+
+    /// The same, when something is outstanding.
+    pub(crate) fn sync_if_behind(&self) -> Result<()> {
+        let behind = !self.log.tail().is_synced();
+        if behind { self.sync() } else { self.check_poison() }
+    }
+
+    /// Leads a group: as few runs as the segment's room allows, normally one.
+    fn lead(&self, requests: Vec<Request>) -> Vec<Answer> {
+        let mut answers: Vec<Result<Vec<Done>, Refused>> = Vec::with_capacity(requests.len());
+        let mut tail = self.log.tail();
+        while answers.len() < requests.len() {
+            let rest = &requests[answers.len()..];
+            match self.check_open().and_then(|()| self.make_room(&mut tail, rest)) {
+                Ok(count) => self.write(&mut tail, &rest[..count], &mut answers),
+                Err(error) => {
+                    answers.push(Err(self.poison_if_lasting(error).into()));
+                    let unpin = |(digest, scope)| crate::catalog::Change::Unpin { digest, scope };
+                    let let_go = self.catalog.apply(rest[0].pins.iter().copied().map(unpin).collect());
+                    self.behind.lock().unsettled.extend(let_go);
+                }
+            }
+        }
+        drop(tail);
+        requests.into_iter().map(Some).zip(answers).collect()
+    }
+
+    /// Writes one run: append, sync, apply. Everything a put waits for is here.
+    fn write(&self, tail: &mut Tail, requests: &[Request], answers: &mut Vec<Result<Vec<Done>, Refused>>) {
+        let barred = self.barred.lock().clone();
+        let mut plan = Plan::new(&self.log, &self.catalog, tail, self.store_wide, self.clock.now_ms(), barred);
+        let admitted: Vec<_> = requests.iter().map(|request| plan.admit(tail, request)).collect();
+        let Plan { group, changes, needs_sync, dedup_hits, .. } = plan;
+
+        let written = if group.is_empty() { Ok(()) } else { self.log.append(tail, group) };
+        let durable = written.and_then(|()| if needs_sync { self.log.sync(tail) } else { Ok(()) });
+        if let Err(error) = durable {
+            let error = self.poison_if_lasting(error);
+            let pins = changes.into_iter().filter(|change| matches!(change, crate::catalog::Change::Unpin { .. }));
+            let let_go = self.catalog.apply(pins.collect());
+            self.behind.lock().unsettled.extend(let_go);
+            answers.extend(admitted.into_iter().map(|done| done.and_then(|_| Err(error.clone().into()))));
+            return;
+        }
+        self.log.reveal(tail);
+        let let_go = self.catalog.apply(changes);
+        self.settle(tail, let_go);
+        self.dedup_hits.fetch_add(dedup_hits, Ordering::Relaxed);
+        self.puts.fetch_add(admitted.len() as u64, Ordering::Relaxed);
+        answers.extend(admitted);
+        (self.wake)();
+    }
+
+    /// Counts what is let go as dead, if nothing is outstanding; else once nothing is.
+    fn settle(&self, tail: &Tail, let_go: Vec<LetGo>) {
+        let mut behind = self.behind.lock();
+        behind.unsettled.extend(let_go);
+        if tail.is_synced() {
+            let settled = std::mem::take(&mut behind.unsettled);
+            self.catalog.settle(&settled);
+            behind.settled.extend(
+                settled.into_iter().filter(|gone| matches!(gone, LetGo::Blob { place, .. } if place.is_file())),
+            );
+            behind.durable = tail.synced_position();
+        }
+    }
+
+    /// Sees to room for as many of the requests as fit into one segment together; at least the first.
+    fn make_room(&self, tail: &mut Tail, requests: &[Request]) -> Result<usize> {
+        let len_max = self.log.record_len_max();
+        let (mut len, mut rows, mut texts, mut count) = (0, 0, 0, 0);
+        for request in requests {
+            let (more_rows, more_texts) = request.footer_share();
+            if count > 0 && len + request.len() > len_max {
+                break;
+            }
+            len += request.len();
+            rows += more_rows;
+            texts += more_texts;
+            count += 1;
+        }
+        if len > len_max {
+            let message = format!("the records of this call take {len} bytes; a segment has room for {len_max}");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        let room = if requests[..count].iter().all(Request::frees) { Room::Reserve } else { Room::Ordinary };
+        match self.log.make_room(tail, len, rows, texts, room) {
+            // On a full disk each is on its own: what frees space may still find room.
+            Err(error) if error.kind() == ErrorKind::NoSpace && count > 1 => self.make_room(tail, &requests[..1]),
+            made => made.map(|()| count),
+        }
+    }
+
+    /// Keeps a failure that must stop all writing. The one place that poisons.
+    fn poison_if_lasting(&self, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::NoSpace | ErrorKind::TooLarge | ErrorKind::Closed | ErrorKind::Poisoned
+                if error.kind() != ErrorKind::Poisoned || self.poison.get().is_some() =>
+            {
+                error
+            }
+            _ => {
+                let why = "writing has stopped, reads go on; open the store again";
+                self.poison.get_or_init(|| error.become_kind(ErrorKind::Poisoned, why)).clone()
+            }
+        }
+    }
+
+    fn poisoned_by_panic(&self) -> Error {
+        let why = "the thread that wrote for all panicked; reads go on; open the store again";
+        self.poison.get_or_init(|| Error::new(ErrorKind::Poisoned, why)).clone()
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "the store was closed; open it again"));
+        }
+        self.check_poison()
+    }
+
+    /// Why nothing can be written any more.
+    pub(crate) fn poison(&self) -> Option<&Error> {
+        self.poison.get()
+    }
+
+    fn check_poison(&self) -> Result<()> {
+        self.poison.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Refuses puts of a content until the guard is dropped: it is being taken down.
+    pub(crate) fn bar(&self, digest: Digest) -> Bar<'_> {
+        self.barred.lock().push(digest);
+        Bar { commit: self, digest }
+    }
+
+    /// Lets nobody write any more; who writes now is waited for.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        drop(self.log.tail());
+    }
+
+    /// The end of what is durable.
+    pub(crate) fn durable(&self) -> Position {
+        self.behind.lock().durable
+    }
+
+    /// Files of blobs that nobody refers to any more, durably; each is given once.
+    pub(crate) fn take_settled(&self) -> Vec<LetGo> {
+        std::mem::take(&mut self.behind.lock().settled)
+    }
+}

@@ -1,0 +1,157 @@
+//! The queue of group commit: who comes first leads, takes all who wait along, and hands the lead on
+//! before it wakes them.
+//!
+//! Invariants:
+//! - At most one thread leads at a time; jobs are led in the order they came.
+//! - Whoever submitted gets an answer, also when the leader of its group panics.
+//! - The next leader is awake before the last group is: while each of its members does its own work,
+//!   the next group is being written.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::sync::{Condvar, Mutex};
+
+/// Most jobs led together.
+const GROUP_MAX: usize = 1024;
+
+/// Jobs that wait to be led.
+pub(crate) struct Queue<J, R> {
+    /// Guards who waits and whether somebody leads. Held for moments.
+    line: Mutex<Line<J, R>>,
+}
+
+struct Line<J, R> {
+    waiting: VecDeque<(J, Arc<Seat<R>>)>,
+    led: bool,
+}
+
+/// Where one submitter waits for its turn or its answer.
+struct Seat<R> {
+    /// Guards what the seat was told.
+    turn: Mutex<Turn<R>>,
+    told: Condvar,
+}
+
+enum Turn<R> {
+    Wait,
+    Lead,
+    Done(R),
+}
+
+impl<R> Seat<R> {
+    fn tell(&self, turn: Turn<R>) {
+        *self.turn.lock() = turn;
+        self.told.notify_one();
+    }
+
+    /// Waits until told; `None` is the lead.
+    fn wait(&self) -> Option<R> {
+        let mut turn = self.turn.lock();
+        loop {
+            match std::mem::replace(&mut *turn, Turn::Wait) {
+                Turn::Wait => self.told.wait(&mut turn),
+                Turn::Lead => return None,
+                Turn::Done(answer) => return Some(answer),
+            }
+        }
+    }
+}
+
+impl<J, R> Queue<J, R> {
+    pub(crate) fn new() -> Queue<J, R> {
+        Queue { line: Mutex::new(Line { waiting: VecDeque::new(), led: false }) }
+    }
+
+    /// Has `job` done, by this thread or by another that leads: `lead` does a group of jobs and answers
+    /// each; if it panics, `abandoned` answers for it.
+    pub(crate) fn submit(&self, job: J, lead: impl FnOnce(Vec<J>) -> Vec<R>, abandoned: &dyn Fn() -> R) -> R {
+        let seat = Arc::new(Seat { turn: Mutex::new(Turn::Wait), told: Condvar::new() });
+        {
+            let mut line = self.line.lock();
+            line.waiting.push_back((job, seat.clone()));
+            if !line.led {
+                line.led = true;
+                *seat.turn.lock() = Turn::Lead;
+            }
+        }
+        if let Some(answer) = seat.wait() {
+            return answer;
+        }
+        let (jobs, seats) = self.take_group();
+        let group = Led { queue: self, seats, answers: Vec::new(), abandoned };
+        group.answer(lead, jobs);
+        // The leader came first in its own group.
+        seat.wait().expect("answered with its group")
+    }
+
+    fn take_group(&self) -> (Vec<J>, Vec<Arc<Seat<R>>>) {
+        let mut line = self.line.lock();
+        let count = line.waiting.len().min(GROUP_MAX);
+        line.waiting.drain(..count).unzip()
+    }
+
+    fn hand_on(&self) {
+        let next = {
+            let mut line = self.line.lock();
+            let next = line.waiting.front().map(|(_, seat)| seat.clone());
+            line.led = next.is_some();
+            next
+        };
+        if let Some(seat) = next {
+            seat.tell(Turn::Lead);
+        }
+    }
+}
+
+/// A group being led. Dropping it hands the lead on and answers everybody, whatever happened.
+struct Led<'a, J, R> {
+    queue: &'a Queue<J, R>,
+    seats: Vec<Arc<Seat<R>>>,
+    answers: Vec<R>,
+    abandoned: &'a dyn Fn() -> R,
+}
+
+impl<J, R> Led<'_, J, R> {
+    fn answer(mut self, lead: impl FnOnce(Vec<J>) -> Vec<R>, jobs: Vec<J>) {
+        self.answers = lead(jobs);
+    }
+}
+
+impl<J, R> Drop for Led<'_, J, R> {
+    fn drop(&mut self) {
+        let mut answers = std::mem::take(&mut self.answers).into_iter();
+        let answers: Vec<R> = self.seats.iter().map(|_| answers.next().unwrap_or_else(self.abandoned)).collect();
+        self.queue.hand_on();
+        for (seat, answer) in self.seats.iter().zip(answers) {
+            seat.tell(Turn::Done(answer));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_job_is_answered_once_and_in_order_of_its_group() {
+        let queue = Queue::<u32, u32>::new();
+        std::thread::scope(|scope| {
+            for n in 0..64 {
+                let queue = &queue;
+                scope.spawn(move || {
+                    let answer = queue.submit(n, |jobs| jobs.iter().map(|job| job * 2).collect(), &|| 0);
+                    assert_eq!(answer, n * 2);
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_leader_that_panics_answers_its_group_and_lets_others_go_on() {
+        let queue = Queue::<(), bool>::new();
+        let led = || queue.submit((), |_| panic!("the leader fails"), &|| false);
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(led)).is_err());
+        assert!(queue.submit((), |jobs| jobs.iter().map(|()| true).collect(), &|| false));
+    }
+}

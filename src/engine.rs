@@ -1,0 +1,230 @@
+//! An open store: its parts, put together, and taken apart in order.
+
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::commit::Commit;
+use crate::commit::request::{Done, Refused, Request, Target};
+use crate::disk::fork;
+use crate::entry::{check_account, check_name};
+use crate::error::{Error, ErrorKind, Result};
+use crate::home::Home;
+use crate::index::Index;
+use crate::log::Log;
+use crate::log::blob_files::BlobFiles;
+use crate::lookup::Lookup;
+use crate::options::{StoreOptions, Upkeep as Who};
+use crate::recovery::{Damage, RecoveryReport, recover};
+use crate::upkeep::{Parts, Signal, Upkeep};
+
+/// An open store.
+pub(crate) struct Engine {
+    pub(crate) home: Arc<Home>,
+    pub(crate) options: StoreOptions,
+    pub(crate) clock: Clock,
+    pub(crate) log: Arc<Log>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) files: Arc<BlobFiles>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) commit: Arc<Commit>,
+    pub(crate) lookup: Lookup,
+    pub(crate) upkeep: Arc<Upkeep>,
+    pub(crate) damage: Vec<Damage>,
+    pub(crate) report: RecoveryReport,
+    process: u64,
+    closed: AtomicBool,
+    /// Guards that closing happens once, and is waited for.
+    closing: Mutex<()>,
+}
+
+impl Engine {
+    pub(crate) fn open(dir: &Path, options: StoreOptions) -> Result<Engine> {
+        options.check()?;
+        fork::install();
+        let process = fork::generation();
+        let home = Arc::new(Home::open(dir, &options)?);
+        let disk = options.disk.clone();
+        disk.index_at(&home.index());
+        let files = Arc::new(BlobFiles::new(disk.clone(), home.staging(), home.files()));
+        let index = Arc::new(Index::open(disk, &home.index(), home.store.id, options.index_cache_bytes));
+        let recovered = recover(&home, &options, &files, &|| witness(&index))?;
+
+        let (log, catalog) = (Arc::new(recovered.log), Arc::new(recovered.catalog));
+        let clock = options.clock.clone();
+        let signal = Arc::new(Signal::default());
+        let bell = signal.clone();
+        let wake = Box::new(move || bell.wake());
+        let commit = Commit::new(log.clone(), catalog.clone(), clock.clone(), home.store.store_wide, wake);
+        let commit = Arc::new(commit);
+        let parts = Parts {
+            log: log.clone(),
+            catalog: catalog.clone(),
+            files: files.clone(),
+            commit: commit.clone(),
+            index: index.clone(),
+            clock: clock.clone(),
+            home: home.clone(),
+            signal,
+            os_sync_interval: options.os_sync_interval,
+        };
+        let upkeep = Arc::new(Upkeep::new(parts, recovered.checkpoint, recovered.newest_ms));
+        if options.upkeep == Who::Background {
+            upkeep.start()?;
+        }
+        let lookup = Lookup {
+            log: log.clone(),
+            catalog: catalog.clone(),
+            files: files.clone(),
+            clock: clock.clone(),
+            verify: options.verify,
+        };
+        Ok(Engine {
+            home,
+            options,
+            clock,
+            log,
+            catalog,
+            files,
+            index,
+            commit,
+            lookup,
+            upkeep,
+            damage: recovered.damage,
+            report: recovered.report,
+            process,
+            closed: AtomicBool::new(false),
+            closing: Mutex::new(()),
+        })
+    }
+
+    /// Refuses calls in a forked child and after close.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.process != fork::generation() {
+            let message = "this store was opened before a fork, by the parent process; open it anew where the \
+                           parent does not hold it, or let the parent serve it";
+            return Err(Error::new(ErrorKind::Forked, message));
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "the store was closed; open it again"));
+        }
+        Ok(())
+    }
+
+    /// The name to act on, if it is one.
+    pub(crate) fn target(&self, account: &str, name: &str) -> Result<Target> {
+        check_account(account)?;
+        check_name(name)?;
+        let key = self.log.secret.name_key(account, name);
+        Ok(Target { account: account.to_owned(), name: name.to_owned(), key })
+    }
+
+    /// Has a request done whose prefix limits, if any, are counted.
+    pub(crate) fn submit(&self, request: Request) -> (Option<Request>, Result<Vec<Done>, Refused>) {
+        self.commit.submit(request)
+    }
+
+    /// Has a request done that has no prefix limits.
+    pub(crate) fn carry_out(&self, request: Request) -> Result<Vec<Done>> {
+        match self.submit(request).1 {
+            Ok(done) => Ok(done),
+            Err(Refused::Error(error)) => Err(error),
+            Err(Refused::PrefixUnknown) => unreachable!("only a prefix limit asks for a count"),
+        }
+    }
+
+    /// Writes everything down and lets others have the store.
+    pub(crate) fn close(&self) -> Result<()> {
+        let _once = self.closing.lock();
+        if self.closed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.upkeep.stop();
+        self.commit.close();
+        let outcome = self.write_down();
+        self.closed.store(true, Ordering::Release);
+        self.index.close();
+        self.home.unlock();
+        outcome
+    }
+
+    fn write_down(&self) -> Result<()> {
+        self.commit.sync()?;
+        self.upkeep.follow(self.commit.durable())?;
+        self.upkeep.flush_index();
+        self.upkeep.checkpoint(true)
+    }
+
+    /// Whether content is stored once for the whole store, and the scope of an account's contents.
+    pub(crate) fn scope(&self, account: &str) -> Option<u32> {
+        if self.home.store.store_wide {
+            return Some(crate::catalog::STORE_SCOPE);
+        }
+        self.catalog.accounts.find(account).map(|account| account.id)
+    }
+}
+
+/// All rows of the index: what it remembers of names whose records are damaged.
+fn witness(index: &Index) -> Vec<(String, String, u64)> {
+    let mut rows = Vec::new();
+    for account in index.accounts_in_rows().unwrap_or_default() {
+        let all = std::ops::Bound::Unbounded;
+        let _ = index.scan(&account, all, "", usize::MAX, &mut |name, sequence| {
+            rows.push((account.clone(), name.to_owned(), sequence));
+            std::ops::ControlFlow::Continue(())
+        });
+    }
+    rows
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Whoever wants to hear how it went closes first.
+        let _ = self.close();
+    }
+}
+
+/// A share in an open store; the last one closes it. In a forked child it forgets the store: no flush, no
+/// unlock, no unlink, no join.
+pub(crate) struct Handle(Option<Arc<Engine>>);
+
+impl Handle {
+    pub(crate) fn new(engine: Engine) -> Handle {
+        Handle(Some(Arc::new(engine)))
+    }
+
+    /// The store, if it may be used here and now.
+    pub(crate) fn engine(&self) -> Result<&Engine> {
+        self.check()?;
+        Ok(self)
+    }
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Handle {
+        Handle(self.0.clone())
+    }
+}
+
+impl Deref for Handle {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        self.0.as_deref().expect("taken only by drop")
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.process == fork::generation() {
+            drop(self.0.take());
+        } else {
+            std::mem::forget(self.0.take());
+        }
+    }
+}

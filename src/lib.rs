@@ -1,0 +1,103 @@
+//! An embedded, crash-safe, content-addressed store for messaging media.
+//!
+//! A process opens a directory and puts, gets, lists and expires blobs keyed by account and name. Equal
+//! content is stored once; what was acknowledged survives the power cut; what has expired is gone to the
+//! millisecond.
+//!
+//! ```
+//! # let dir = tempfile::tempdir().unwrap();
+//! use mediacask::{ListOptions, PutOptions, Store};
+//! use std::time::Duration;
+//!
+//! let store = Store::open(dir.path())?;
+//! let media = store.account("5500001")?;
+//!
+//! let options = PutOptions::new().content_type("image/png").ttl(Duration::from_secs(48 * 3600));
+//! media.put("logo.png", b"\x89PNG...", &options)?;
+//!
+//! let blob = media.get("logo.png")?.expect("just put");
+//! assert_eq!(blob.entry().content_type.as_deref(), Some("image/png"));
+//! for entry in media.entries(ListOptions::new().prefix("logo")) {
+//!     println!("{}", entry?.name);
+//! }
+//! # Ok::<(), mediacask::Error>(())
+//! ```
+//!
+//! # How it works
+//!
+//! **The log is the truth; everything else is a cache of it.** Blobs and names live in append-only segment
+//! files that describe themselves. A table in memory, the catalog, finds a name or a content at once; a sled
+//! tree, the index, keeps names in order for listings. Delete both, and nothing is lost.
+//!
+//! ```text
+//! put   bytes -> upload.rs       hashed, checksummed, in the caller's thread
+//!             -> commit/         the first in line leads: conditions, quotas, dedup in the log's order
+//!             -> log/            one vectored write, one fdatasync for the whole group
+//!             -> catalog/        shown to readers; acknowledged; the next group is being written already
+//!             -> index/          behind: follows the log
+//! get   name  -> lookup.rs -> catalog/ -> log/ -> blob.rs      chunks checked as they are touched
+//! list  token -> listing.rs -> index/ in order, each row checked against the catalog -> page
+//! ```
+//!
+//! The layers, each importing only from below:
+//!
+//! ```text
+//! facade   store account batch upload prefix listing stats engine
+//! flows    commit/ recovery upkeep/ lookup home
+//! state    log/ catalog/ index/ blob
+//! matter   log/record log/format disk/
+//! words    digest entry token options clock limits error
+//! ```
+//!
+//! The format on disk is specified in `src/log/format.rs`.
+
+mod account;
+mod batch;
+mod blob;
+mod catalog;
+mod clock;
+mod commit;
+mod digest;
+#[doc(hidden)]
+pub mod disk;
+mod engine;
+mod entry;
+mod error;
+mod home;
+mod index;
+pub mod limits;
+mod listing;
+mod log;
+mod lookup;
+mod options;
+mod prefix;
+mod recovery;
+mod stats;
+mod store;
+mod token;
+mod upkeep;
+mod upload;
+
+pub use account::{Account, Entries};
+pub use batch::{Batch, Outcome};
+pub use blob::{Blob, BlobReader};
+pub use clock::Clock;
+pub use digest::Digest;
+pub use entry::Entry;
+pub use error::{Error, ErrorKind, FACES, Face, Result};
+pub use listing::Page;
+pub use options::{
+    Create, Dedup, DeleteOptions, Durability, Expiry, ListOptions, Policy, PrefixLimit, PutOptions, StoreOptions,
+    UpdateOptions, Upkeep, Verify,
+};
+pub use recovery::{Damage, RecoveryReport};
+pub use stats::{AccountStats, Health, IndexState, Stats};
+pub use store::Store;
+pub use upkeep::SweepReport;
+pub use upload::Writer;
+
+/// Hooks for tests of the store itself.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::index::{Fault, break_index};
+}

@@ -1,0 +1,166 @@
+//! The way of a listing: token -> rows of the index, in order, each checked against the catalog -> page.
+//!
+//! A row is only a hint that there may be such a name: what a page shows comes from the catalog and the
+//! log. That no name is missing is seen to before: the index has caught up with the listing's start, and
+//! its rows of the account add up (`upkeep/applier.rs`). A name that lives through a whole walk keeps its
+//! place in the order, whatever is written meanwhile, so it is returned exactly once.
+
+use std::ops::{Bound, ControlFlow};
+
+use crate::engine::Engine;
+use crate::entry::{Entry, ms_of};
+use crate::error::Result;
+use crate::index::{Broken, ScanEnd};
+use crate::limits::PAGE_ENTRIES_MAX;
+use crate::options::{ListOptions, invalid};
+use crate::token::{self, Resume};
+
+/// Most rows looked at for one page: a page may be short, and even empty, and still have a token.
+const ROWS_MAX: usize = 20_000;
+
+/// A page of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Page {
+    /// Entries in the bytewise order of their names.
+    pub entries: Vec<Entry>,
+    /// Common prefixes, each ending with the delimiter, in the same order.
+    pub prefixes: Vec<String>,
+    /// Where to go on; `None` on the last page. A page may be short and still have a token.
+    pub next_token: Option<String>,
+}
+
+/// A listing under way.
+struct Walk<'a> {
+    engine: &'a Engine,
+    account: &'a str,
+    options: &'a ListOptions,
+    limit: usize,
+    /// Created at or after, and before; Unix ms.
+    created: (Option<u64>, Option<u64>),
+    page: Page,
+    /// The name or prefix the walk has come to.
+    at: Option<Resume>,
+}
+
+/// One page of an account's names.
+pub(crate) fn list(engine: &Engine, account: &str, options: &ListOptions) -> Result<Page> {
+    let limit = options.limit.unwrap_or(PAGE_ENTRIES_MAX);
+    if !(1..=PAGE_ENTRIES_MAX).contains(&limit) {
+        return Err(invalid(format!("a page has 1 to {PAGE_ENTRIES_MAX} entries, not {limit}")));
+    }
+    if options.delimiter.as_deref() == Some("") {
+        return Err(invalid("an empty delimiter was given; leave it out to list every name"));
+    }
+    let created = (options.created_from.map(ms_of), options.created_to.map(ms_of));
+    let delimiter = options.delimiter.as_deref();
+    let binding = token::binding(account, &options.prefix, delimiter, created.0, created.1);
+    let secret = &engine.log.secret;
+    let resume = options.token.as_deref().map(|token| token::open(secret, &binding, token)).transpose()?;
+
+    engine.commit.sync_if_behind()?;
+    let begin = engine.commit.durable();
+    loop {
+        engine.upkeep.make_current(account, begin)?;
+        let page = Page::default();
+        let mut walk = Walk { engine, account, options, limit, created, page, at: resume.clone() };
+        match walk.walk()? {
+            Ok(more) => {
+                let Walk { mut page, at, .. } = walk;
+                page.next_token = at.filter(|_| more).map(|at| token::seal(secret, &binding, &at));
+                return Ok(page);
+            }
+            Err(broken) => engine.upkeep.distrust_index(&broken.to_string()),
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// Fills the page; says whether there may be more.
+    fn walk(&mut self) -> Result<Result<bool, Broken>> {
+        let mut rows_left = ROWS_MAX;
+        loop {
+            let (mut failed, mut skip, mut full) = (Ok(()), None, false);
+            let from = self.at.clone();
+            let past;
+            let bound = match &from {
+                None => Bound::Unbounded,
+                Some(Resume::After(name)) => Bound::Excluded(name.as_str()),
+                // Names are UTF-8 and this is greater than any of them that begins with the prefix.
+                Some(Resume::Past(prefix)) => {
+                    past = format!("{prefix}\u{10FFFF}\u{10FFFF}");
+                    Bound::Included(past.as_str())
+                }
+            };
+            let scanned =
+                self.engine.index.scan(self.account, bound, &self.options.prefix, rows_left, &mut |name, _| {
+                    rows_left -= 1;
+                    if let Some(Resume::Past(prefix)) = &from
+                        && name.starts_with(prefix.as_str())
+                    {
+                        self.at = Some(Resume::After(name.to_owned()));
+                        return ControlFlow::Continue(());
+                    }
+                    if self.page.entries.len() + self.page.prefixes.len() >= self.limit {
+                        full = true;
+                        return ControlFlow::Break(());
+                    }
+                    match self.take(name) {
+                        Ok(prefix) => skip = prefix,
+                        Err(error) => failed = Err(error),
+                    }
+                    if skip.is_some() || failed.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+            let end = match scanned {
+                Ok(end) => end,
+                Err(broken) => return Ok(Err(broken)),
+            };
+            failed?;
+            if let Some(prefix) = skip {
+                self.at = Some(Resume::Past(prefix));
+            } else {
+                return Ok(Ok(full || end == ScanEnd::Limit));
+            }
+            if rows_left == 0 {
+                return Ok(Ok(true));
+            }
+        }
+    }
+
+    /// Takes a name into the page, if it is there and passes the filters; gives the common prefix it was
+    /// rolled up into.
+    fn take(&mut self, name: &str) -> Result<Option<String>> {
+        let key = self.engine.log.secret.name_key(self.account, name);
+        let now_ms = self.engine.clock.now_ms();
+        let Some(row) = self.engine.catalog.name(key).filter(|row| !row.is_over(now_ms)) else {
+            self.at = Some(Resume::After(name.to_owned()));
+            return Ok(None);
+        };
+        let delimiter = self.options.delimiter.as_deref();
+        let rest = &name[self.options.prefix.len()..];
+        let cut = delimiter.and_then(|delimiter| rest.find(delimiter).map(|at| at + delimiter.len()));
+        let unfiltered = self.created == (None, None);
+        if let Some(cut) = cut.filter(|_| unfiltered) {
+            let prefix = name[..self.options.prefix.len() + cut].to_owned();
+            self.page.prefixes.push(prefix.clone());
+            return Ok(Some(prefix));
+        }
+        self.at = Some(Resume::After(name.to_owned()));
+        let Some(entry) = self.engine.lookup.listed(name, row)? else { return Ok(None) };
+        let created_ms = ms_of(entry.created_at);
+        let within =
+            self.created.0.is_none_or(|from| created_ms >= from) && self.created.1.is_none_or(|to| created_ms < to);
+        match cut {
+            _ if !within => Ok(None),
+            Some(cut) => {
+                let prefix = name[..self.options.prefix.len() + cut].to_owned();
+                self.page.prefixes.push(prefix.clone());
+                Ok(Some(prefix))
+            }
+            None => {
+                self.page.entries.push(entry);
+                Ok(None)
+            }
+        }
+    }
+}

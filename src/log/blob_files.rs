@@ -1,0 +1,213 @@
+//! Large blobs: one file each, beside the segments.
+//!
+//! Owns `staging/` and `files/`. A file is written in staging, synced, renamed to a name of its own that
+//! never stood before, and its directory synced; only then does a record name it. Its bytes are exactly
+//! the content. A file that no record names is harmless, and removed by recovery.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{ErrorKind as IoKind, IoSlice};
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use super::format::chunks;
+use super::segment::Checked;
+use crate::digest::Digest;
+use crate::disk::map::Map;
+use crate::disk::{Access, Disk, DiskFile, fork};
+use crate::error::{Error, ErrorKind, Result};
+
+/// After this many bytes a file under way is pushed out, so that its sync at the end is short.
+const PUSH_OUT_LEN: u64 = 4 << 20;
+
+/// What tells one blob's file from another's: the digest, and a random number so that content which
+/// comes back never meets its earlier file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BlobFileName {
+    pub(crate) digest: Digest,
+    pub(crate) id: u64,
+}
+
+impl BlobFileName {
+    fn parse(name: &str) -> Option<BlobFileName> {
+        let (digest, id) = name.split_once('.')?;
+        let id = (id.len() == 16).then(|| u64::from_str_radix(id, 16).ok()).flatten()?;
+        Some(BlobFileName { digest: digest.parse().ok()?, id })
+    }
+
+    fn text(&self) -> String {
+        format!("{}.{:016x}", self.digest, self.id)
+    }
+}
+
+/// A blob's file, mapped.
+pub(crate) struct BlobFile {
+    pub(crate) path: PathBuf,
+    pub(crate) map: Arc<Map>,
+    /// One bit a chunk.
+    pub(crate) checked: Checked,
+}
+
+/// The files of large blobs.
+pub(crate) struct BlobFiles {
+    disk: Arc<dyn Disk>,
+    staging: PathBuf,
+    files: PathBuf,
+    /// Guards which files are mapped now, so that readers of one share a map.
+    open: Mutex<HashMap<u64, Weak<BlobFile>>>,
+    /// Guards which subdirectories are known to exist, durably.
+    known: Mutex<HashSet<String>>,
+}
+
+impl BlobFiles {
+    pub(crate) fn new(disk: Arc<dyn Disk>, staging: PathBuf, files: PathBuf) -> BlobFiles {
+        BlobFiles { disk, staging, files, open: Mutex::default(), known: Mutex::default() }
+    }
+
+    fn directory_of(&self, digest: &Digest) -> (String, PathBuf) {
+        let name = digest.to_string()[..2].to_owned();
+        let path = self.files.join(&name);
+        (name, path)
+    }
+
+    fn path_of(&self, name: &BlobFileName) -> PathBuf {
+        self.directory_of(&name.digest).1.join(name.text())
+    }
+
+    /// Begins a file whose content is yet to come.
+    pub(crate) fn stage(&self) -> Result<StagedFile> {
+        let id = getrandom::u64().map_err(|e| Error::new(ErrorKind::Io, format!("no randomness to be had: {e}")))?;
+        let path = self.staging.join(format!("{id:016x}"));
+        let file = self.disk.open(&path, Access::Create).map_err(|e| Error::io("create", &path, e))?;
+        Ok(StagedFile {
+            disk: self.disk.clone(),
+            file,
+            path,
+            id,
+            len: 0,
+            pushed: 0,
+            moved: false,
+            process: fork::generation(),
+        })
+    }
+
+    /// Gives a staged file its lasting name. A crash
+    /// 1. before the rename leaves it in staging;
+    /// 2. after it, a file that no record names. Both are removed at open.
+    pub(crate) fn keep(&self, mut staged: StagedFile, digest: Digest) -> Result<BlobFileName> {
+        staged.file.sync().map_err(|e| Error::io("sync", &staged.path, e))?;
+        let (subdirectory, directory) = self.directory_of(&digest);
+        if !self.known.lock().contains(&subdirectory) {
+            match self.disk.create_dir(&directory) {
+                Err(error) if error.kind() != IoKind::AlreadyExists => {
+                    return Err(Error::io("create", &directory, error));
+                }
+                _ => self.disk.sync_dir(&self.files).map_err(|e| Error::io("sync the directory", &self.files, e))?,
+            }
+            self.known.lock().insert(subdirectory);
+        }
+        let name = BlobFileName { digest, id: staged.id };
+        let path = self.path_of(&name);
+        self.disk.rename(&staged.path, &path).map_err(|e| Error::io("rename to", &path, e))?;
+        staged.moved = true;
+        self.disk.sync_dir(&directory).map_err(|e| Error::io("sync the directory", &directory, e))?;
+        Ok(name)
+    }
+
+    /// The file of a blob of `len` bytes.
+    pub(crate) fn open(&self, name: &BlobFileName, len: u64) -> Result<Arc<BlobFile>> {
+        if let Some(open) = self.open.lock().get(&name.id).and_then(Weak::upgrade) {
+            return Ok(open);
+        }
+        let path = self.path_of(name);
+        let file = match self.disk.open(&path, Access::Read) {
+            Err(error) if error.kind() == IoKind::NotFound => {
+                return Err(Error::corrupt(&path, 0, "the file of a large blob is missing"));
+            }
+            opened => opened.map_err(|e| Error::io("open", &path, e))?,
+        };
+        let facts = file.facts().map_err(|e| Error::io("look at", &path, e))?;
+        if facts.len < len {
+            return Err(Error::corrupt(&path, facts.len, format!("the file ends there, but has held {len} bytes")));
+        }
+        let map = Arc::new(file.map(len).map_err(|e| Error::io("map", &path, e))?);
+        let opened = Arc::new(BlobFile { path, map, checked: Checked::new(chunks(len)) });
+        let mut open = self.open.lock();
+        open.retain(|_, file| file.strong_count() > 0);
+        open.insert(name.id, Arc::downgrade(&opened));
+        Ok(opened)
+    }
+
+    /// Removes the file of a blob nobody refers to, durably. Readers that have it mapped keep it.
+    pub(crate) fn remove(&self, name: &BlobFileName) -> Result<()> {
+        let path = self.path_of(name);
+        match self.disk.unlink(&path) {
+            Err(error) if error.kind() != IoKind::NotFound => Err(Error::io("remove", &path, error)),
+            _ => {
+                let directory = self.directory_of(&name.digest).1;
+                self.disk.sync_dir(&directory).map_err(|e| Error::io("sync the directory", &directory, e))
+            }
+        }
+    }
+
+    /// All files there are, and their lengths.
+    pub(crate) fn list(&self) -> Result<Vec<(BlobFileName, u64)>> {
+        let mut all = Vec::new();
+        for directory in self.read_dir(&self.files)? {
+            if directory.is_dir {
+                let found = self.read_dir(&self.files.join(&directory.name))?;
+                all.extend(found.iter().filter_map(|file| Some((BlobFileName::parse(&file.name)?, file.len))));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Removes what an earlier process left in staging.
+    pub(crate) fn empty_staging(&self) -> Result<()> {
+        for found in self.read_dir(&self.staging)? {
+            let path = self.staging.join(&found.name);
+            let removed = if found.is_dir { self.disk.remove_dir_all(&path) } else { self.disk.unlink(&path) };
+            removed.map_err(|e| Error::io("remove", &path, e))?;
+        }
+        Ok(())
+    }
+
+    fn read_dir(&self, path: &std::path::Path) -> Result<Vec<crate::disk::Found>> {
+        self.disk.read_dir(path).map_err(|e| Error::io("list", path, e))
+    }
+}
+
+/// A file under way in staging; dropped without [`BlobFiles::keep`], it is removed.
+pub(crate) struct StagedFile {
+    disk: Arc<dyn Disk>,
+    file: Arc<dyn DiskFile>,
+    path: PathBuf,
+    id: u64,
+    len: u64,
+    pushed: u64,
+    moved: bool,
+    process: u64,
+}
+
+impl StagedFile {
+    /// Appends bytes, and starts writing out what has gathered.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_at(&[IoSlice::new(bytes)], self.len).map_err(|e| Error::io("write", &self.path, e))?;
+        self.len += bytes.len() as u64;
+        if self.len - self.pushed >= PUSH_OUT_LEN {
+            let _ = self.file.push_out(self.pushed, self.len - self.pushed);
+            self.pushed = self.len;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        // A forked child leaves its parent's files alone.
+        if !self.moved && self.process == fork::generation() {
+            let _ = self.disk.unlink(&self.path);
+        }
+    }
+}

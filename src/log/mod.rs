@@ -1,0 +1,542 @@
+//! The log: the truth. It owns the segment files and their table, the active segment, the spares and
+//! the sequence numbers.
+//!
+//! Invariants:
+//! - Only the holder of the [`Tail`] appends, syncs, seals or begins a segment.
+//! - A group of records never spans segments, and is one vectored write.
+//! - Each record that begins a group says up to where the segment was durable at that time.
+//! - A segment is written only after its header is durable under the name `.spare`, and found only
+//!   after it was renamed to `.seg` and the directory synced.
+
+pub(crate) mod blob_files;
+pub(crate) mod footer;
+pub(crate) mod format;
+pub(crate) mod record;
+pub(crate) mod segment;
+
+use std::collections::HashMap;
+use std::io::{ErrorKind as IoKind, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use parking_lot::{Mutex, MutexGuard, RwLock};
+
+use crate::digest::Secret;
+use crate::disk::{Access, Disk, fork, map};
+use crate::error::{Error, ErrorKind, Result};
+use footer::Rows;
+use format::{PAGE, RANGE, RECORDS_AT, SegmentHeader, TRAILER_LEN, Trailer};
+use record::{Header, Kind};
+use segment::{Segment, path_of};
+
+/// While the log is smaller than this, its segments are small.
+const SMALL_LOG_LEN: u64 = 256 << 20;
+const SMALL_SEGMENT_LEN: u64 = 8 << 20;
+const LARGE_SEGMENT_LEN: u64 = 128 << 20;
+/// Spares beyond a sixteenth of the segments and this many are given back to the disk.
+const SPARES_MIN: usize = 4;
+/// After a sync that failed nobody knows what is durable, and a later one that succeeds proves nothing.
+const SYNC_FAILED: &str = "what was written may not be on the disk; open the store again";
+
+/// A place in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) segment: u32,
+    pub(crate) offset: u64,
+}
+
+/// What an append may use when the disk is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// All but the last spare.
+    Ordinary,
+    /// The last spare, too: for what frees space.
+    Reserve,
+}
+
+/// Where and how the log goes on.
+pub(crate) struct Tail {
+    active: Option<Active>,
+    /// The last segment of the chain and the end of its records: what the next header names.
+    predecessor: Position,
+    next_segment: u32,
+    next_sequence: u64,
+}
+
+struct Active {
+    segment: Arc<Segment>,
+    end: u64,
+    synced: u64,
+    rows: Rows,
+    /// Its extents were written in an earlier life: a write that ends within a page would make the
+    /// kernel read that page first.
+    rewritten: bool,
+    /// Gone on with after a clean close: its range of sequence numbers is yet to be opened.
+    unopened: bool,
+}
+
+struct Spare {
+    path: PathBuf,
+    len: u64,
+    rewritten: bool,
+}
+
+/// What the log has done since it was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) syncs: AtomicU64,
+    pub(crate) groups: AtomicU64,
+    pub(crate) bytes_written: AtomicU64,
+}
+
+/// The segments of a store.
+pub(crate) struct Log {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) secret: Secret,
+    dir: PathBuf,
+    segment_len: Option<u64>,
+    /// Guards which segments can be found. Never held across I/O.
+    table: RwLock<HashMap<u32, Arc<Segment>>>,
+    /// Guards the right to write. Held by the leader of a group, and by upkeep for moments.
+    tail: Mutex<Tail>,
+    /// Guards the list of spares. Never held across I/O.
+    spares: Mutex<Vec<Spare>>,
+    pub(crate) counters: Counters,
+}
+
+/// What recovery found, for the log to go on from.
+pub(crate) struct Found {
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) spares: Vec<(PathBuf, u64, bool)>,
+    pub(crate) predecessor: Position,
+    pub(crate) next_segment: u32,
+    pub(crate) last_sequence: u64,
+    /// The segment to go on with, its end and its rows, after a clean close.
+    pub(crate) resume: Option<(Arc<Segment>, u64, Rows)>,
+}
+
+impl Log {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        secret: Secret,
+        dir: PathBuf,
+        segment_len: Option<u64>,
+        found: Found,
+    ) -> Log {
+        let range_begin = (found.last_sequence / RANGE + 1) * RANGE;
+        let active = found.resume.map(|(segment, end, rows)| Active {
+            segment,
+            end,
+            synced: end,
+            rows,
+            rewritten: true,
+            unopened: true,
+        });
+        let spares = found.spares.into_iter().map(|(path, len, rewritten)| Spare { path, len, rewritten });
+        Log {
+            disk,
+            secret,
+            dir,
+            segment_len,
+            table: RwLock::new(found.segments.into_iter().map(|segment| (segment.id(), segment)).collect()),
+            tail: Mutex::new(Tail {
+                active,
+                predecessor: found.predecessor,
+                next_segment: found.next_segment,
+                next_sequence: range_begin,
+            }),
+            spares: Mutex::new(spares.collect()),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The right to write.
+    pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock()
+    }
+
+    /// The segment of this id, unless it has left the log.
+    pub(crate) fn segment(&self, id: u32) -> Option<Arc<Segment>> {
+        self.table.read().get(&id).cloned()
+    }
+
+    /// Where the file of a segment is, or was.
+    pub(crate) fn path_of(&self, id: u32) -> PathBuf {
+        path_of(&self.dir, id, "seg")
+    }
+
+    /// All segments, the oldest first.
+    pub(crate) fn segments(&self) -> Vec<Arc<Segment>> {
+        let mut all: Vec<_> = self.table.read().values().cloned().collect();
+        all.sort_by_key(|segment| segment.id());
+        all
+    }
+
+    /// The length the next segment gets.
+    pub(crate) fn segment_len(&self) -> u64 {
+        let total = || self.table.read().values().map(|segment| segment.len()).sum::<u64>();
+        self.segment_len.unwrap_or_else(|| if total() < SMALL_LOG_LEN { SMALL_SEGMENT_LEN } else { LARGE_SEGMENT_LEN })
+    }
+
+    /// Longest record that a segment has room for, its footer left aside.
+    pub(crate) fn record_len_max(&self) -> u64 {
+        self.segment_len.unwrap_or(SMALL_SEGMENT_LEN) * 3 / 4
+    }
+
+    /// Spares and their bytes.
+    pub(crate) fn spares(&self) -> (u64, u64) {
+        let spares = self.spares.lock();
+        (spares.len() as u64, spares.iter().map(|spare| spare.len).sum())
+    }
+
+    /// Sees to it that a group of `len` bytes with `rows` rows and `texts` bytes of new accounts can be
+    /// appended: goes on in the active segment, or seals it and begins the next.
+    pub(crate) fn make_room(&self, tail: &mut Tail, len: u64, rows: usize, texts: usize, room: Room) -> Result<()> {
+        if let Some(active) = &tail.active
+            && active.end + len + active.rows.footer_len(rows, texts) + PAGE > active.segment.len()
+        {
+            self.seal(tail)?;
+        }
+        if tail.active.is_none() {
+            self.begin(tail, room)?;
+        }
+        if tail.active.as_ref().is_some_and(|active| active.unopened) {
+            self.open_range(tail)?;
+        }
+        Ok(())
+    }
+
+    /// Opens this process's range of sequence numbers in a segment that an earlier one closed cleanly:
+    /// a record of its own, durable before any other is written.
+    fn open_range(&self, tail: &mut Tail) -> Result<()> {
+        let sequence = tail.take_sequences(1);
+        let mut group = Group::begin(tail);
+        group.push(Kind::Begin, sequence, 1, Vec::new(), &[]);
+        self.append(tail, group)?;
+        self.sync(tail)?;
+        tail.active.as_mut().expect("a group was appended to it").unopened = false;
+        Ok(())
+    }
+
+    /// Writes a group at the end of the active segment: one vectored write.
+    ///
+    /// On an error, what may have been written is made to not stand; if that fails, too, the error says
+    /// [`ErrorKind::Poisoned`].
+    pub(crate) fn append(&self, tail: &mut Tail, group: Group<'_>) -> Result<()> {
+        let active = tail.active.as_mut().expect("make_room comes before");
+        debug_assert_eq!(active.end, group.start);
+        let fill = if active.rewritten { group.end.next_multiple_of(PAGE) - group.end } else { 0 };
+        let zeros = [0; PAGE as usize];
+        let mut slices = Vec::with_capacity(2 * group.pieces.len() + 1);
+        for piece in &group.pieces {
+            slices.push(IoSlice::new(&piece.front));
+            slices.push(IoSlice::new(piece.body));
+            slices.push(IoSlice::new(&zeros[..piece.padding]));
+        }
+        slices.push(IoSlice::new(&zeros[..fill as usize]));
+        let segment = &active.segment;
+        if let Err(error) = segment.file.write_at(&slices, group.start) {
+            let error = Error::io("append to", &segment.path, error);
+            // A record whose first bytes are zeros does not stand, nor does one behind it whose
+            // predecessor is missing.
+            return Err(match segment.file.write_at(&[IoSlice::new(&zeros[..record::HEADER_LEN])], group.start) {
+                Ok(()) => error,
+                Err(_) => error.become_kind(ErrorKind::Poisoned, "an append failed and could not be taken back"),
+            });
+        }
+        for piece in &group.pieces {
+            active.rows.add(&self.secret, &piece.header, piece.offset, &piece.front[record::HEADER_LEN..]);
+        }
+        active.end = group.end;
+        self.counters.groups.fetch_add(1, Relaxed);
+        self.counters.bytes_written.fetch_add(group.end - group.start + fill, Relaxed);
+        Ok(())
+    }
+
+    /// Makes all that was appended durable: one fdatasync, none if nothing is outstanding.
+    pub(crate) fn sync(&self, tail: &mut Tail) -> Result<()> {
+        let Some(active) = tail.active.as_mut().filter(|active| active.synced < active.end) else { return Ok(()) };
+        let (file, path) = (&active.segment.file, &active.segment.path);
+        self.sync_file(file.as_ref(), path)?;
+        if file.facts().map_err(|e| Error::io("look at", path, e))?.links == 0 {
+            let message =
+                format!("{} was removed while the store was open; nothing written there lasts", path.display());
+            return Err(Error::new(ErrorKind::Poisoned, message).at(path));
+        }
+        active.synced = active.end;
+        active.segment.reveal(active.end);
+        Ok(())
+    }
+
+    /// Lets readers see what was appended, before it is durable.
+    pub(crate) fn reveal(&self, tail: &Tail) {
+        if let Some(active) = &tail.active {
+            active.segment.reveal(active.end);
+        }
+    }
+
+    fn sync_file(&self, file: &dyn crate::disk::DiskFile, path: &Path) -> Result<()> {
+        self.counters.syncs.fetch_add(1, Relaxed);
+        file.sync().map_err(|e| Error::io("sync", path, e).become_kind(ErrorKind::Poisoned, SYNC_FAILED))
+    }
+
+    /// Makes the names of segments and spares durable.
+    fn sync_dir(&self) -> Result<()> {
+        let failed = |e| Error::io("sync the directory", &self.dir, e).become_kind(ErrorKind::Poisoned, SYNC_FAILED);
+        self.disk.sync_dir(&self.dir).map_err(failed)
+    }
+
+    /// Ends the active segment: syncs it, writes its footer at the end of the file, syncs that.
+    pub(crate) fn seal(&self, tail: &mut Tail) -> Result<()> {
+        self.sync(tail)?;
+        let Some(active) = &tail.active else { return Ok(()) };
+        let segment = &active.segment;
+        let footer = active.rows.encode(&segment.header, active.end);
+        let at = segment.len() - footer.len() as u64;
+        segment.file.write_at(&[IoSlice::new(&footer)], at).map_err(|e| Error::io("seal", &segment.path, e))?;
+        self.sync_file(segment.file.as_ref(), &segment.path)?;
+        self.counters.bytes_written.fetch_add(footer.len() as u64, Relaxed);
+        let trailer = Trailer::decode(&footer[footer.len() - TRAILER_LEN..], &segment.header, segment.len());
+        segment.set_sealed(trailer.expect("just encoded"));
+        tail.predecessor = Position { segment: segment.id(), offset: active.end };
+        tail.active = None;
+        Ok(())
+    }
+
+    /// Begins the next segment, in a spare or in a new file. A crash
+    /// 1. before the rename leaves a spare;
+    /// 2. after it, a segment without records, which recovery finds in order.
+    fn begin(&self, tail: &mut Tail, room: Room) -> Result<()> {
+        let spare = self.take_spare(tail, room)?;
+        let rewritten = spare.rewritten;
+        let segment = match self.begin_in(tail, &spare.path) {
+            Ok(segment) => Arc::new(segment),
+            Err(error) => {
+                self.spares.lock().push(spare);
+                return Err(error);
+            }
+        };
+        segment.reveal(RECORDS_AT);
+        self.table.write().insert(segment.id(), segment.clone());
+        tail.next_segment += 1;
+        let (end, rows) = (RECORDS_AT, Rows::new());
+        tail.active = Some(Active { segment, end, synced: end, rows, rewritten, unopened: false });
+        Ok(())
+    }
+
+    fn begin_in(&self, tail: &Tail, spare: &Path) -> Result<Segment> {
+        let id = tail.next_segment;
+        let header = SegmentHeader {
+            segment: id,
+            salt: getrandom::u64().map_err(|e| Error::new(ErrorKind::Io, format!("no randomness to be had: {e}")))?,
+            first_sequence: tail.next_sequence,
+            predecessor: tail.predecessor.segment,
+            predecessor_end: tail.predecessor.offset,
+        };
+        let file = self.disk.open(spare, Access::Write).map_err(|e| Error::io("open", spare, e))?;
+        file.write_at(&[IoSlice::new(&header.encode())], 0).map_err(|e| Error::io("write", spare, e))?;
+        self.sync_file(file.as_ref(), spare)?;
+        let path = path_of(&self.dir, id, "seg");
+        self.disk.rename(spare, &path).map_err(|e| Error::io("rename to", &path, e))?;
+        self.sync_dir()?;
+        Segment::new(header, path, file)
+    }
+
+    fn take_spare(&self, tail: &mut Tail, room: Room) -> Result<Spare> {
+        let wanted = self.segment_len();
+        let keep = usize::from(room == Room::Ordinary);
+        let take = |keep: usize| {
+            let mut spares = self.spares.lock();
+            let place = spares.iter().rposition(|spare| spare.len == wanted);
+            place.filter(|_| spares.len() > keep).map(|place| spares.swap_remove(place))
+        };
+        if let Some(spare) = take(1) {
+            return Ok(spare);
+        }
+        match self.allocate_spare(tail, wanted) {
+            Ok(spare) => Ok(spare),
+            Err(error) if error.kind() == ErrorKind::NoSpace => take(keep).ok_or(error),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn allocate_spare(&self, tail: &mut Tail, len: u64) -> Result<Spare> {
+        let path = path_of(&self.dir, tail.next_segment, "spare");
+        tail.next_segment += 1;
+        let allocate = || {
+            let file = self.disk.open(&path, Access::Create)?;
+            file.allocate(len)?;
+            file.sync()
+        };
+        if let Err(error) = allocate() {
+            // What there is of it is of no use, and on a full disk its room is.
+            let _ = self.disk.unlink(&path);
+            return Err(Error::io("make room for", &path, error));
+        }
+        self.counters.syncs.fetch_add(1, Relaxed);
+        Ok(Spare { path, len, rewritten: false })
+    }
+
+    /// Keeps one spare ahead of need, so that a full disk still has room for deletes.
+    pub(crate) fn prepare_spare(&self) -> Result<()> {
+        let wanted = self.segment_len();
+        if self.spares.lock().iter().any(|spare| spare.len == wanted) {
+            return Ok(());
+        }
+        let mut numbers = self.tail.lock();
+        let id = numbers.next_segment;
+        numbers.next_segment += 1;
+        drop(numbers);
+        let mut scratch = Tail { active: None, predecessor: Position::default(), next_segment: id, next_sequence: 0 };
+        let spare = self.allocate_spare(&mut scratch, wanted)?;
+        self.spares.lock().push(spare);
+        Ok(())
+    }
+
+    /// Takes a segment nobody needs out of the log: from here on, who looks for it looks its name up
+    /// again. Its file goes by [`Log::give_back`].
+    pub(crate) fn take_out(&self, id: u32) -> Option<Arc<Segment>> {
+        self.table.write().remove(&id)
+    }
+
+    /// Makes a spare of the file of a segment that was taken out, or removes it. It is written again only
+    /// if no reader and no forked child can have it mapped, and nothing else links to it. The removal is
+    /// durable when this returns.
+    pub(crate) fn give_back(&self, segment: Arc<Segment>) -> Result<()> {
+        let (path, len, id, file) = (segment.path.clone(), segment.len(), segment.id(), segment.file.clone());
+        let forks = fork::forks();
+        let forked = segment.map().fork_since();
+        drop(segment);
+        let facts = file.facts().map_err(|e| Error::io("look at", &path, e))?;
+        let wanted = {
+            let spares = self.spares.lock();
+            len == self.segment_len() && spares.len() < SPARES_MIN.max(self.table.read().len() / 16)
+        };
+        let unseen = !forked && !map::is_mapped(facts.id) && fork::forks() == forks;
+        let alone = unseen && facts.links == 1 && facts.mode & 0o777 == 0o600;
+        if wanted && alone {
+            let spare = path_of(&self.dir, id, "spare");
+            self.disk.rename(&path, &spare).map_err(|e| Error::io("rename to", &spare, e))?;
+            self.sync_dir()?;
+            self.spares.lock().push(Spare { path: spare, len, rewritten: true });
+            return Ok(());
+        }
+        match self.disk.unlink(&path) {
+            Err(error) if error.kind() != IoKind::NotFound => return Err(Error::io("remove", &path, error)),
+            _ => self.sync_dir(),
+        }
+    }
+}
+
+impl Tail {
+    /// The next `count` sequence numbers; gives the first.
+    pub(crate) fn take_sequences(&mut self, count: u64) -> u64 {
+        let first = self.next_sequence;
+        self.next_sequence += count;
+        first
+    }
+
+    /// The sequence number taken last.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.next_sequence - 1
+    }
+
+    /// The end of the log.
+    pub(crate) fn position(&self) -> Position {
+        match &self.active {
+            Some(active) => Position { segment: active.segment.id(), offset: active.end },
+            None => self.predecessor,
+        }
+    }
+
+    /// The end of what is durable.
+    pub(crate) fn synced_position(&self) -> Position {
+        match &self.active {
+            Some(active) => Position { segment: active.segment.id(), offset: active.synced },
+            None => self.predecessor,
+        }
+    }
+
+    pub(crate) fn is_synced(&self) -> bool {
+        self.active.as_ref().is_none_or(|active| active.synced == active.end)
+    }
+
+    /// The rows of the active segment.
+    pub(crate) fn rows(&self) -> Option<(&Arc<Segment>, &Rows)> {
+        self.active.as_ref().map(|active| (&active.segment, &active.rows))
+    }
+
+    pub(crate) fn next_segment(&self) -> u32 {
+        self.next_segment
+    }
+}
+
+/// Records that are written together: laid out one behind the other from the end of the active segment.
+pub(crate) struct Group<'a> {
+    segment: u32,
+    salt: u64,
+    start: u64,
+    end: u64,
+    synced: u64,
+    previous: u64,
+    pieces: Vec<Piece<'a>>,
+}
+
+struct Piece<'a> {
+    header: Header,
+    offset: u64,
+    front: Vec<u8>,
+    body: &'a [u8],
+    padding: usize,
+}
+
+impl<'a> Group<'a> {
+    /// An empty group at the end of the active segment, which [`Log::make_room`] has seen to.
+    pub(crate) fn begin(tail: &Tail) -> Group<'a> {
+        let active = tail.active.as_ref().expect("make_room comes before");
+        let header = &active.segment.header;
+        Group {
+            segment: header.segment,
+            salt: header.salt,
+            start: active.end,
+            end: active.end,
+            synced: active.synced,
+            previous: active.rows.last_sequence,
+            pieces: Vec::new(),
+        }
+    }
+
+    /// Where the next record will stand.
+    pub(crate) fn position(&self) -> Position {
+        Position { segment: self.segment, offset: self.end }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Adds a record that takes `count` sequence numbers from `sequence` on; gives its offset.
+    pub(crate) fn push(&mut self, kind: Kind, sequence: u64, count: u32, head: Vec<u8>, body: &'a [u8]) -> u64 {
+        let header = Header {
+            kind,
+            copied: false,
+            salt: self.salt,
+            segment: self.segment,
+            head_len: head.len() as u32,
+            body_len: body.len() as u64,
+            sequence,
+            previous: self.previous,
+            proven: self.synced,
+            count,
+        };
+        let mut front = header.encode(&head).to_vec();
+        front.extend_from_slice(&head);
+        let offset = self.end;
+        let padding = (header.len() - header.body_at() - header.body_len) as usize;
+        self.pieces.push(Piece { header, offset, front, body, padding });
+        self.end += header.len();
+        self.previous = sequence + u64::from(count.max(1)) - 1;
+        offset
+    }
+}

@@ -1,0 +1,291 @@
+//! The index follows the log.
+//!
+//! The applier reads records that are durable, in the log's order, and sets and removes rows. It also sums
+//! up what each account's rows should be at the very place it stands at, so that a scan of an account's
+//! rows can be compared with it: only then are its listings believed, until the store is closed.
+//!
+//! Whoever holds the applier's lock moves it: the background thread, or a listing that cannot wait.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use super::Upkeep;
+use crate::catalog::Catalog;
+use crate::digest::{NameKey, Secret};
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::{Broken, Change, Index, Position as IndexPosition};
+use crate::log::format::RECORDS_AT;
+use crate::log::record::{Kind, OpView, Tag, operations};
+use crate::log::segment::Segment;
+use crate::log::{Log, Position};
+
+/// Rows changed in one go.
+const BATCH: usize = 4096;
+/// A rebuild that finds the rows wrong again is tried this often; then listings fail.
+const REBUILDS: usize = 3;
+
+/// Where the index stands.
+pub(crate) struct Applier {
+    /// Everything before it is in the index.
+    position: Position,
+    /// From here on the sums follow the log; before, they were taken from the catalog.
+    summed_from: Position,
+    /// Per account: how many rows there should be, and the sum of their shares.
+    sums: HashMap<String, (u64, u128)>,
+    /// Rows that can be compared with the sums only from here on: they were gathered until then.
+    sound_from: Position,
+    /// Accounts whose rows were found to add up.
+    checked: HashSet<String>,
+    /// Where the index was last flushed.
+    flushed: Position,
+    /// The rows must be built anew before they are used.
+    stale: Option<String>,
+}
+
+/// One name's change, owned.
+struct RowChange {
+    account: String,
+    name: String,
+    sequence: Option<u64>,
+}
+
+impl Applier {
+    pub(crate) fn new(log: &Log, catalog: &Catalog, index: &Index, store_id: &[u8; 16]) -> Applier {
+        let end = log.tail().synced_position();
+        let mut sums = HashMap::new();
+        for account in catalog.accounts.all() {
+            let totals = account.state.lock().totals;
+            sums.insert(account.name.to_string(), (totals.count, totals.sum));
+        }
+        let known = index.position().filter(|position| position.store_id == *store_id);
+        let known = known.map(|position| Position { segment: position.segment, offset: position.offset });
+        let follows = |position: &Position| *position <= end && log.segment(position.segment).is_some();
+        let (position, stale) = match known.filter(follows) {
+            Some(position) => (position, None),
+            // An empty log has no rows to miss.
+            None if end == Position::default() => (end, None),
+            None => (end, Some("the index does not say where in the log it stands".to_owned())),
+        };
+        Applier { position, summed_from: end, sums, sound_from: end, checked: HashSet::new(), flushed: position, stale }
+    }
+
+    fn sum(&mut self, secret: &Secret, op: &OpView<'_>) {
+        let key = secret.name_key(op.account(), op.name());
+        let stamp = op.stamp();
+        if !self.sums.contains_key(op.account()) {
+            self.sums.insert(op.account().to_owned(), (0, 0));
+        }
+        let Some((count, sum)) = self.sums.get_mut(op.account()) else { return };
+        if stamp.replaces != 0 {
+            *count = count.wrapping_sub(1);
+            *sum = sum.wrapping_sub(key.share(stamp.replaces));
+        }
+        if op.tag == Tag::Put {
+            *count = count.wrapping_add(1);
+            *sum = sum.wrapping_add(key.share(stamp.sequence));
+        }
+    }
+}
+
+impl Upkeep {
+    /// Where the index stands in the log.
+    pub(crate) fn applied(&self) -> Position {
+        self.applier.lock().position
+    }
+
+    /// Moves the index up to `to`. Rows that are to be built anew are left to who needs them.
+    pub(crate) fn follow(&self, to: Position) -> Result<()> {
+        let mut applier = self.applier.lock();
+        if let Err(broken) = self.advance(&mut applier, to)? {
+            applier.stale = Some(broken.to_string());
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the rows of `account` are complete up to `to`: follows the log, compares the sums,
+    /// builds the index anew when they differ.
+    pub(crate) fn make_current(&self, account: &str, to: Position) -> Result<()> {
+        let mut applier = self.applier.lock();
+        for _ in 0..REBUILDS {
+            let upto = to.max(applier.sound_from);
+            match self.advance(&mut applier, upto)? {
+                Err(broken) => applier.stale = Some(broken.to_string()),
+                Ok(()) if applier.stale.is_none() && applier.checked.contains(account) => return Ok(()),
+                Ok(()) if applier.stale.is_none() => match self.adds_up(&applier, account) {
+                    Ok(true) => {
+                        applier.checked.insert(account.to_owned());
+                        return Ok(());
+                    }
+                    Ok(false) => applier.stale = Some(format!("the rows of account {account:?} do not add up")),
+                    Err(broken) => applier.stale = Some(broken.to_string()),
+                },
+                Ok(()) => {}
+            }
+            self.rebuild(&mut applier, &mut |_, _| ())?;
+        }
+        let message =
+            format!("the names of account {account:?} cannot be put in order: the index failed again and again");
+        Err(Error::new(ErrorKind::Io, message))
+    }
+
+    fn adds_up(&self, applier: &Applier, account: &str) -> Result<bool, Broken> {
+        let share = |name: &str, sequence: u64| self.log.secret.name_key(account, name).share(sequence);
+        let found = self.index.rows_sum(account, &share)?;
+        Ok(found == applier.sums.get(account).copied().unwrap_or_default())
+    }
+
+    /// Reads the log from where the index stands up to `to`, and changes rows accordingly.
+    fn advance(&self, applier: &mut Applier, to: Position) -> Result<Result<(), Broken>> {
+        while applier.position < to {
+            let Some(segment) = self.next_segment(applier, to) else { break };
+            let (from, until) = (applier.position.offset, end_of(&segment, to));
+            let mut changes = Vec::new();
+            let id = segment.id();
+            let summed_from = applier.summed_from;
+            let mut failed = Ok(());
+            let mut last = from;
+            segment.walk(
+                from,
+                until,
+                &mut |at, header, head| {
+                    last = at + header.len();
+                    if header.kind != Kind::Commit || header.copied || failed.is_err() {
+                        return;
+                    }
+                    let sums = Position { segment: id, offset: at } >= summed_from;
+                    for (_, op) in operations(head).flatten().filter(|(_, op)| matches!(op.tag, Tag::Put | Tag::End)) {
+                        if sums {
+                            applier.sum(&self.log.secret, &op);
+                        }
+                        let sequence = (op.tag == Tag::Put).then(|| op.sequence());
+                        changes.push(RowChange { account: op.account().into(), name: op.name().into(), sequence });
+                    }
+                    if changes.len() >= BATCH {
+                        failed = self.change_rows(&mut changes, applier.stale.is_some());
+                    }
+                },
+                &mut |_, _| (),
+            )?;
+            failed = failed.and_then(|()| self.change_rows(&mut changes, applier.stale.is_some()));
+            applier.position = Position { segment: id, offset: until };
+            if failed.is_err() {
+                return Ok(failed);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// The segment to read next: the one the index stands in, or the one after it.
+    fn next_segment(&self, applier: &mut Applier, to: Position) -> Option<std::sync::Arc<Segment>> {
+        loop {
+            let here = self.log.segment(applier.position.segment);
+            if let Some(segment) = here.filter(|segment| applier.position.offset < end_of(segment, to)) {
+                return Some(segment);
+            }
+            let next = self.log.segments().into_iter().find(|segment| segment.id() > applier.position.segment)?;
+            if next.id() > to.segment {
+                return None;
+            }
+            applier.position = Position { segment: next.id(), offset: RECORDS_AT };
+        }
+    }
+
+    fn change_rows(&self, changes: &mut Vec<RowChange>, stale: bool) -> Result<(), Broken> {
+        let mut rows: Vec<Change<'_>> = changes
+            .iter()
+            .map(|RowChange { account, name, sequence }| match sequence {
+                Some(sequence) => Change::Set { account, name, sequence: *sequence },
+                None => Change::Remove { account, name },
+            })
+            .collect();
+        let outcome = if stale || rows.is_empty() { Ok(()) } else { self.index.apply(&mut rows) };
+        changes.clear();
+        outcome
+    }
+
+    /// Builds the index anew from the catalog and the log; gives the number of rows.
+    pub(crate) fn rebuild_index(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<u64> {
+        let mut applier = self.applier.lock();
+        self.rebuild(&mut applier, progress)
+    }
+
+    fn rebuild(&self, applier: &mut Applier, progress: &mut dyn FnMut(u64, u64)) -> Result<u64> {
+        let why = applier.stale.take().unwrap_or_else(|| "it is to be built anew".to_owned());
+        applier.checked.clear();
+        self.index.set_aside(&why);
+        self.commit.sync_if_behind()?;
+        let begin = self.commit.durable();
+        // The sums must stand where the rows are followed from; the rows themselves are gathered below.
+        applier.stale = Some(why);
+        let _ = self.advance(applier, begin)?;
+        let (mut rows, unread) = self.gather_rows()?;
+        self.commit.sync_if_behind()?;
+        applier.sound_from = self.commit.durable();
+        for (account, key, sequence) in unread {
+            if let Some((count, sum)) = self.name_of_account(account).and_then(|name| applier.sums.get_mut(&name)) {
+                *count = count.wrapping_sub(1);
+                *sum = sum.wrapping_sub(key.share(sequence));
+            }
+        }
+        rows.sort_unstable();
+        let total = rows.len() as u64;
+        let position = IndexPosition { segment: begin.segment, offset: begin.offset, store_id: self.home.store.id };
+        let mut told = |done: u64| {
+            progress(done, total);
+            ControlFlow::Continue(())
+        };
+        applier.position = begin;
+        match self.index.replace(position, &mut rows.into_iter(), &mut told) {
+            Ok(_) => applier.stale = None,
+            Err(broken) => applier.stale = Some(broken.to_string()),
+        }
+        applier.flushed = begin;
+        Ok(total)
+    }
+
+    fn name_of_account(&self, id: u32) -> Option<String> {
+        self.catalog.accounts.get(id).map(|account| account.name.to_string())
+    }
+
+    /// Every name's row, by reading its entry in the log; and those whose entry is damaged.
+    #[allow(clippy::type_complexity)] // Rows as the index takes them, and (account, key, sequence).
+    fn gather_rows(&self) -> Result<(Vec<(String, String, u64)>, Vec<(u32, NameKey, u64)>)> {
+        let (mut rows, mut unread, mut failed) = (Vec::new(), Vec::new(), Ok(()));
+        self.catalog.for_each_name(|row| match self.target(row) {
+            Ok(Some(target)) => rows.push((target.account, target.name, row.sequence)),
+            // A row whose segment is gone was overtaken: what overtook it is read when the log is followed.
+            Ok(None) if self.catalog.name(row.key) == Some(*row) => unread.push((row.account, row.key, row.sequence)),
+            Ok(None) => {}
+            Err(error) => failed = Err(error),
+        });
+        failed.map(|()| (rows, unread))
+    }
+
+    /// Pushes the index out to the disk, with the place it stands at.
+    pub(crate) fn flush_index(&self) {
+        let mut applier = self.applier.lock();
+        if applier.stale.is_none() && applier.flushed != applier.position {
+            let Position { segment, offset } = applier.position;
+            let position = IndexPosition { segment, offset, store_id: self.home.store.id };
+            match self.index.flush(position) {
+                Ok(()) => applier.flushed = applier.position,
+                Err(broken) => applier.stale = Some(broken.to_string()),
+            }
+        }
+    }
+
+    /// Marks the rows as not to be believed: a walk found them wrong.
+    pub(crate) fn distrust_index(&self, why: &str) {
+        self.applier.lock().stale = Some(why.to_owned());
+    }
+
+    /// Why the rows are to be built anew, if they are.
+    pub(crate) fn index_trouble(&self) -> Option<String> {
+        self.applier.lock().stale.clone()
+    }
+}
+
+/// Where the records end that may be read of a segment on the way to `to`.
+fn end_of(segment: &Segment, to: Position) -> u64 {
+    if segment.id() == to.segment { to.offset } else { segment.records_end() }
+}

@@ -1,0 +1,91 @@
+//! Writing the catalog down, so that the next open need not read the log.
+
+use std::collections::HashSet;
+use std::io::IoSlice;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::Upkeep;
+use crate::catalog::checkpoint::{self, HEADER_LEN, Stamp};
+use crate::error::Result;
+use crate::home::replace_file;
+use crate::log::Log;
+
+/// A checkpoint is due when the log has grown by this many times its length,
+const GROWTH: u64 = 8;
+/// and by this many segments.
+const SEGMENTS: u64 = 2;
+
+/// What the last checkpoint covers.
+pub(crate) struct Checkpointer {
+    /// Segments that were sealed when it was taken; only these may leave the log.
+    pub(crate) sealed: HashSet<u32>,
+    len: u64,
+    written_then: u64,
+}
+
+impl Checkpointer {
+    pub(crate) fn new(stamp: Option<&Stamp>, log: &Log) -> Checkpointer {
+        let before = |id: u32| stamp.is_some_and(|stamp| id < stamp.segment);
+        let sealed = log.segments().iter().map(|segment| segment.id()).filter(|id| before(*id)).collect();
+        Checkpointer { sealed, len: 0, written_then: 0 }
+    }
+}
+
+impl Upkeep {
+    /// Writes a checkpoint when the log has grown enough since the last.
+    pub(crate) fn checkpoint_if_due(&self) -> Result<()> {
+        let (len, written_then) = {
+            let last = self.checkpointer.lock();
+            (last.len, last.written_then)
+        };
+        let grown = self.log.counters.bytes_written.load(Relaxed) - written_then;
+        if grown >= (GROWTH * len).max(SEGMENTS * self.log.segment_len()) { self.checkpoint(false) } else { Ok(()) }
+    }
+
+    /// Writes the catalog down. What it shows is durable before the checkpoint counts: the log is synced
+    /// at its stamp, and again before the file gets its name, since rows are read while others write.
+    pub(crate) fn checkpoint(&self, clean: bool) -> Result<()> {
+        let mut last = self.checkpointer.lock();
+        self.commit.sync()?;
+        let (stamp, segments, sealed, active, written) = {
+            let mut tail = self.log.tail();
+            // Somebody may have written since; what the stamp covers must be durable.
+            self.log.sync(&mut tail)?;
+            let position = tail.position();
+            let stamp = Stamp {
+                store_id: self.home.store.id,
+                sequence: tail.last_sequence(),
+                segment: position.segment,
+                offset: position.offset,
+                next_segment: tail.next_segment(),
+                clean,
+            };
+            let segments = self.log.segments();
+            let sealed: HashSet<u32> =
+                segments.iter().filter(|segment| segment.trailer().is_some()).map(|segment| segment.id()).collect();
+            let active = tail.rows().map(|(segment, rows)| (segment.header, rows.clone(), position.offset));
+            let ids: Vec<u32> = segments.iter().map(|segment| segment.id()).collect();
+            (stamp, ids, sealed, active, self.log.counters.bytes_written.load(Relaxed))
+        };
+        let active = active.map_or_else(Vec::new, |(header, rows, end)| rows.encode(&header, end));
+        let mut at = HEADER_LEN as u64;
+        replace_file(self.log.disk.as_ref(), &self.home.dir, "catalog", &mut |file| {
+            let mut sink = |bytes: &[u8]| -> Result<()> {
+                let failed = |e| crate::Error::io("write the catalog's checkpoint in", &self.home.dir, e);
+                file.write_at(&[IoSlice::new(bytes)], at).map_err(failed)?;
+                at += bytes.len() as u64;
+                Ok(())
+            };
+            let header = checkpoint::write(&self.catalog, &stamp, &segments, &active, &mut sink)?;
+            file.write_at(&[IoSlice::new(&header)], 0)?;
+            Ok(self.commit.sync()?)
+        })?;
+        *last = Checkpointer { sealed, len: at, written_then: written };
+        Ok(())
+    }
+
+    /// The segments that may leave the log.
+    pub(super) fn sealed_before_checkpoint(&self) -> HashSet<u32> {
+        self.checkpointer.lock().sealed.clone()
+    }
+}

@@ -1,0 +1,240 @@
+//! Upkeep: what happens behind the acknowledgement, in one background thread or by hand.
+//!
+//! ```text
+//! sync        what was written with `Durability::Os`, at an interval
+//! apply       the index follows the log (applier.rs)
+//! sweep       entries whose time has come are ended in the log, then freed (sweeper.rs)
+//! checkpoint  the catalog is written down from time to time (checkpointer.rs)
+//! recycle     segments and files that nobody needs make room (recycler.rs)
+//! prepare     the next segment, ahead of need
+//! ```
+//!
+//! Nothing here is needed for an answer to be right; all of it may fail and be tried again.
+
+pub(crate) mod applier;
+mod checkpointer;
+mod recycler;
+mod sweeper;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::catalog::Catalog;
+use crate::catalog::checkpoint::Stamp;
+use crate::clock::Clock;
+use crate::commit::Commit;
+use crate::error::Result;
+use crate::home::Home;
+use crate::index::Index;
+use crate::log::Log;
+use crate::log::blob_files::BlobFiles;
+use applier::Applier;
+use checkpointer::Checkpointer;
+use recycler::Recycler;
+use sweeper::Sweeper;
+
+/// After being woken, the thread lets this long pass, so that it does things by the hundred.
+const GATHER: Duration = Duration::from_millis(10);
+/// Longest sleep.
+const IDLE: Duration = Duration::from_secs(1);
+/// How often the index is pushed to the disk while it changes.
+const INDEX_FLUSH: Duration = Duration::from_secs(10);
+
+/// What a sweep by hand did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SweepReport {
+    /// Entries whose time had come.
+    pub expired: u64,
+    /// Segments that left the log.
+    pub segments_freed: u64,
+    /// Files of large blobs that were removed.
+    pub files_freed: u64,
+}
+
+/// Wakes the thread; cheap when it is awake.
+#[derive(Default)]
+pub(crate) struct Signal {
+    asleep: AtomicBool,
+    /// Guards whether something is to be done, and whether it is time to stop.
+    state: Mutex<(bool, bool)>,
+    changed: Condvar,
+}
+
+impl Signal {
+    pub(crate) fn wake(&self) {
+        if self.asleep.swap(false, Ordering::AcqRel) {
+            self.state.lock().0 = true;
+            self.changed.notify_one();
+        }
+    }
+
+    fn stop(&self) {
+        self.state.lock().1 = true;
+        self.changed.notify_one();
+    }
+
+    /// Sleeps until woken, or for `longest`; says whether to go on.
+    fn sleep(&self, longest: Duration) -> bool {
+        let mut state = self.state.lock();
+        self.asleep.store(true, Ordering::Release);
+        if !state.0 && !state.1 {
+            self.changed.wait_for(&mut state, longest);
+        }
+        state.0 = false;
+        if !state.1 {
+            self.changed.wait_for(&mut state, GATHER.min(longest));
+        }
+        !state.1
+    }
+}
+
+/// The upkeep of one store.
+pub(crate) struct Upkeep {
+    pub(crate) log: Arc<Log>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) files: Arc<BlobFiles>,
+    pub(crate) commit: Arc<Commit>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) clock: Clock,
+    pub(crate) home: Arc<Home>,
+    pub(crate) signal: Arc<Signal>,
+    os_sync_interval: Duration,
+    /// Guards where the index stands in the log. Taken before all other locks of upkeep.
+    pub(crate) applier: Mutex<Applier>,
+    /// Guards how far each segment's expiries were walked.
+    sweeper: Mutex<Sweeper>,
+    /// Guards what the last checkpoint covers.
+    checkpointer: Mutex<Checkpointer>,
+    /// Guards that one thread frees at a time.
+    recycler: Mutex<Recycler>,
+    /// Guards the thread.
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Guards what went wrong last.
+    trouble: Mutex<Option<String>>,
+}
+
+/// The parts upkeep works on.
+pub(crate) struct Parts {
+    pub(crate) log: Arc<Log>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) files: Arc<BlobFiles>,
+    pub(crate) commit: Arc<Commit>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) clock: Clock,
+    pub(crate) home: Arc<Home>,
+    pub(crate) signal: Arc<Signal>,
+    pub(crate) os_sync_interval: Duration,
+}
+
+impl Upkeep {
+    pub(crate) fn new(parts: Parts, checkpoint: Option<Stamp>, newest_ms: u64) -> Upkeep {
+        let Parts { log, catalog, files, commit, index, clock, home, signal, os_sync_interval } = parts;
+        let applier = Mutex::new(Applier::new(&log, &catalog, &index, &home.store.id));
+        let checkpointer = Mutex::new(Checkpointer::new(checkpoint.as_ref(), &log));
+        let sweeper = Mutex::new(Sweeper::new(newest_ms, clock.now_ms()));
+        if let Some((segment, rows)) = log.tail().rows() {
+            rows.puts.iter().for_each(|row| catalog.will_expire(segment.id(), row.expires_ms, row.key, row.sequence));
+        }
+        Upkeep {
+            log,
+            catalog,
+            files,
+            commit,
+            index,
+            clock,
+            home,
+            signal,
+            os_sync_interval,
+            applier,
+            sweeper,
+            checkpointer,
+            recycler: Mutex::default(),
+            thread: Mutex::default(),
+            trouble: Mutex::default(),
+        }
+    }
+
+    /// Begins the background thread.
+    pub(crate) fn start(self: &Arc<Self>) -> Result<()> {
+        let upkeep = self.clone();
+        let spawned = std::thread::Builder::new().name("mediacask-upkeep".into()).spawn(move || upkeep.run());
+        let thread = spawned.map_err(|e| crate::Error::io("start the upkeep thread for", &self.home.dir, e))?;
+        *self.thread.lock() = Some(thread);
+        Ok(())
+    }
+
+    /// Ends the background thread and waits for it.
+    pub(crate) fn stop(&self) {
+        self.signal.stop();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
+            let _ = thread.join();
+        }
+    }
+
+    fn run(&self) {
+        let mut synced = Instant::now();
+        let mut flushed = Instant::now();
+        loop {
+            let next = self.sweeper.lock().next_due(&self.log, &self.catalog, self.clock.now_ms());
+            let behind = !self.log.tail().is_synced();
+            let longest = if behind { self.os_sync_interval.min(IDLE) } else { IDLE };
+            if !self.signal.sleep(next.map_or(longest, |ms| longest.min(Duration::from_millis(ms)))) {
+                return;
+            }
+            let round = catch_unwind(AssertUnwindSafe(|| {
+                if synced.elapsed() >= self.os_sync_interval {
+                    self.note(self.commit.sync_if_behind());
+                    synced = Instant::now();
+                }
+                if self.commit.poison().is_none() {
+                    self.round(&mut flushed);
+                }
+            }));
+            if round.is_err() {
+                *self.trouble.lock() = Some("the upkeep thread panicked; it goes on with the next round".into());
+            }
+        }
+    }
+
+    /// One round of everything that is due.
+    fn round(&self, flushed: &mut Instant) {
+        self.note(self.follow(self.commit.durable()));
+        if flushed.elapsed() >= INDEX_FLUSH {
+            self.flush_index();
+            *flushed = Instant::now();
+        }
+        self.note(self.sweep_due().map(drop));
+        self.note(self.checkpoint_if_due());
+        self.note(self.recycle().map(drop));
+        self.note(self.log.prepare_spare());
+    }
+
+    fn note(&self, outcome: Result<()>) {
+        if let Err(error) = outcome {
+            *self.trouble.lock() = Some(error.to_string());
+        }
+    }
+
+    /// What went wrong last behind the scenes.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().clone()
+    }
+
+    /// Sweeps all that is due and frees what can be, now.
+    pub(crate) fn sweep_by_hand(&self) -> Result<SweepReport> {
+        self.commit.sync_if_behind()?;
+        let expired = self.sweep_all()?;
+        self.follow(self.commit.durable())?;
+        self.checkpoint_if_due()?;
+        let (segments_freed, files_freed) = self.recycle()?;
+        self.log.prepare_spare()?;
+        Ok(SweepReport { expired, segments_freed, files_freed })
+    }
+}

@@ -1,0 +1,10 @@
+//! What the tests share: a disk that can lose its power, and numbers from a seed.
+
+// Each test crate takes its own part of this.
+#![allow(dead_code, unused_imports)]
+
+pub(crate) mod fault;
+pub(crate) mod random;
+
+pub(crate) use fault::{CallKind, Crash, Fault, FaultDisk, Keep, SyncKind, Tear};
+pub(crate) use random::Random;
