@@ -13,6 +13,7 @@ use crate::upload::{drop_unused_files, entry, prepare};
 /// What became of one operation of a [`Batch`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant)] // Nearly all of them are puts.
 pub enum Outcome {
     /// The entry that a put has made.
     Put(Entry),
@@ -45,6 +46,7 @@ pub struct Batch {
     durability: Option<Durability>,
 }
 
+#[allow(clippy::large_enum_variant)] // Nearly all of them are puts.
 enum Operation {
     Put { name: String, content: Vec<u8>, options: PutOptions },
     Delete { name: String, options: DeleteOptions },

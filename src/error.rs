@@ -174,8 +174,8 @@ impl Error {
     pub(crate) fn locked(path: &Path, holder: Option<u32>) -> Error {
         let who = holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
         let message = format!(
-            "the store at {} is held by {who}; stop it or wait for it, share one Store among threads, or let \
-             processes share it through `mediacask serve`",
+            "the store at {} is held by {who}; one process has it at a time: stop that one or wait for it; \
+             threads of one process share a Store by cloning it",
             path.display()
         );
         let mut made = Error::new(ErrorKind::Locked, message).at(path);

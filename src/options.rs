@@ -180,7 +180,7 @@ impl StoreOptions {
 
     pub(crate) fn check(&self) -> Result<()> {
         let smallest = self.segment_len.unwrap_or(8 << 20);
-        if smallest % 4096 != 0 || !(SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&smallest) {
+        if !smallest.is_multiple_of(4096) || !(SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&smallest) {
             return Err(invalid(format!(
                 "a segment of {smallest} bytes was asked for; it takes whole pages of 4096 bytes, \
                  {SEGMENT_LEN_MIN} to {SEGMENT_LEN_MAX} in all"
@@ -434,6 +434,7 @@ impl PutOptions {
 
 /// What an update changes of an entry; what is not named stays as it is. The content is never touched.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::option_option)] // The outer one: whether to change it; the inner one: to what.
 pub struct UpdateOptions {
     pub(crate) content_type: Option<Option<String>>,
     pub(crate) cache_control: Option<Option<String>>,

@@ -91,7 +91,7 @@ pub(crate) fn recover(
     let begun = Instant::now();
     let secret = Secret(home.store.secret);
     let mut replay = Replay::find(home, options.disk.clone(), &secret)?;
-    let loaded = replay.load(home)?;
+    let loaded = replay.load(home);
     let stamp = loaded.as_ref().map(|loaded| loaded.stamp);
     let mut builder = replay.builder(loaded, home.store.store_wide);
     let end = replay.replay(&mut builder, stamp.as_ref())?;
@@ -221,10 +221,11 @@ impl Replay {
         };
         let segment = Segment::new(header, path, file)?;
         let mut tail = [0; TRAILER_LEN];
-        if len >= RECORDS_AT + TRAILER_LEN as u64 && segment.file.read_at(&mut tail, len - TRAILER_LEN as u64).is_ok() {
-            if let Some(trailer) = Trailer::decode(&tail, &header, len) {
-                segment.set_sealed(trailer);
-            }
+        if len >= RECORDS_AT + TRAILER_LEN as u64
+            && segment.file.read_at(&mut tail, len - TRAILER_LEN as u64).is_ok()
+            && let Some(trailer) = Trailer::decode(&tail, &header, len)
+        {
+            segment.set_sealed(trailer);
         }
         Ok(Some(segment))
     }
@@ -234,9 +235,9 @@ impl Replay {
     }
 
     /// Step 2. Segments that had left the log before the checkpoint are left aside.
-    fn load(&mut self, home: &Home) -> Result<Option<Loaded>> {
+    fn load(&mut self, home: &Home) -> Option<Loaded> {
         let path = home.catalog();
-        let Ok(file) = self.disk.open(&path, Access::Read) else { return Ok(None) };
+        let Ok(file) = self.disk.open(&path, Access::Read) else { return None };
         let read = || -> std::io::Result<Option<Loaded>> {
             let len = file.facts()?.len;
             let map = file.map(len)?;
@@ -244,7 +245,7 @@ impl Replay {
         };
         let Some(mut loaded) = read().ok().flatten() else {
             self.note(&path, 0, 0, "the catalog's checkpoint is not whole; the log was read instead");
-            return Ok(None);
+            return None;
         };
         let stamp = loaded.stamp;
         let known: HashSet<u32> = loaded.segments.iter().copied().collect();
@@ -256,7 +257,7 @@ impl Replay {
         self.last_sequence = self.last_sequence.max(stamp.sequence);
         self.active = std::mem::take(&mut loaded.active);
         self.listed = std::mem::take(&mut loaded.segments);
-        Ok(Some(loaded))
+        Some(loaded)
     }
 
     fn builder(&self, loaded: Option<Loaded>, store_wide: bool) -> Builder {

@@ -158,7 +158,8 @@ pub(crate) fn store(engine: &Engine) -> Stats {
 }
 
 pub(crate) fn health(engine: &Engine) -> Health {
-    let index = match (engine.index.in_memory_reason(), engine.upkeep.index_trouble()) {
+    let rows = engine.index.state();
+    let index = match (rows.in_memory, rows.broken.or_else(|| engine.upkeep.index_trouble())) {
         (Some(reason), _) => IndexState::InMemory { reason },
         (None, Some(reason)) => IndexState::Stale { reason },
         (None, None) => IndexState::Current,

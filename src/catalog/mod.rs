@@ -405,7 +405,7 @@ impl Catalog {
     /// The next put of the segment that is written now whose time has come by `now_ms`; it is taken off.
     pub(crate) fn take_due(&self, now_ms: u64) -> Option<(u64, NameKey, u64)> {
         let mut due = self.due.lock();
-        let next = due.puts.peek().filter(|Reverse((expires_ms, ..))| *expires_ms <= now_ms).is_some();
+        let next = due.puts.peek().is_some_and(|Reverse((expires_ms, ..))| *expires_ms <= now_ms);
         if next { due.puts.pop().map(|Reverse(put)| put) } else { None }
     }
 

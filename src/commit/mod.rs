@@ -152,7 +152,7 @@ impl Commit {
         let admitted: Vec<_> = requests.iter().map(|request| plan.admit(tail, request)).collect();
         let Plan { group, changes, needs_sync, dedup_hits, .. } = plan;
 
-        let written = if group.is_empty() { Ok(()) } else { self.log.append(tail, group) };
+        let written = if group.is_empty() { Ok(()) } else { self.log.append(tail, &group) };
         let durable = written.and_then(|()| if needs_sync { self.log.sync(tail) } else { Ok(()) });
         if let Err(error) = durable {
             let error = self.poison_if_lasting(error);
@@ -162,7 +162,7 @@ impl Commit {
             answers.extend(admitted.into_iter().map(|done| done.and_then(|_| Err(error.clone().into()))));
             return;
         }
-        self.log.reveal(tail);
+        tail.reveal();
         let let_go = self.catalog.apply(changes);
         self.settle(tail, let_go);
         self.dedup_hits.fetch_add(dedup_hits, Ordering::Relaxed);

@@ -163,7 +163,7 @@ impl<'a> Plan<'a> {
                 BodySource::Pinned => unreachable!("only what is to be written is among the bodies"),
             };
             let segment = self.group.position().segment;
-            let offset = self.group.push(kind, tail.take_sequences(1), 1, head.to_vec(), content) as u32;
+            let offset = self.group.push(kind, tail.take_sequences(1), 1, head, content) as u32;
             let offset = offset | u32::from(kind == Kind::File);
             placed.push((Place { segment, offset }, *digest, *size, *scope));
         }
@@ -171,7 +171,7 @@ impl<'a> Plan<'a> {
         let at = if draft.operations == 0 {
             0
         } else {
-            self.group.push(Kind::Commit, first, draft.operations, draft.head, &[]) as usize + record::HEADER_LEN
+            self.group.push(Kind::Commit, first, draft.operations, &draft.head, &[]) as usize + record::HEADER_LEN
         };
         let place = |op: usize| Place { segment, offset: (at + op) as u32 };
         for pending in draft.changes {
@@ -231,7 +231,10 @@ impl<'a> Plan<'a> {
                 let due =
                     self.known(draft, target)?.filter(|known| known.sequence == *seen && !known.is_alive(self.now_ms));
                 draft.done.push(Done::Ended(due.is_some()));
-                due.map_or(Ok(()), |known| self.write_end(draft, target, Reason::Expiry, &known, sequence))
+                if let Some(known) = due {
+                    self.write_end(draft, target, Reason::Expiry, &known, sequence);
+                }
+                Ok(())
             }
             Intent::Policy { account, policy } => {
                 let stamp = Stamp { sequence, replaces: 0, lets_go: Digest::default(), at_ms: self.now_ms };
@@ -275,7 +278,7 @@ impl<'a> Plan<'a> {
         sequence: u64,
     ) -> Result<(), Refused> {
         let Some(known) = self.known(draft, target)?.filter(|known| known.is_alive(self.now_ms)) else {
-            self.check_conditions(target, None, &options.conditions)?;
+            Self::check_conditions(target, None, &options.conditions)?;
             draft.done.push(Done::Absent);
             return Ok(());
         };
@@ -318,7 +321,7 @@ impl<'a> Plan<'a> {
         let account = self.catalog.accounts.intern(&target.account);
         let old = self.known(draft, target)?;
         let alive = old.as_ref().filter(|known| known.is_alive(self.now_ms));
-        self.check_conditions(target, alive, limits.conditions)?;
+        Self::check_conditions(target, alive, limits.conditions)?;
         let policy = account.state.lock().policy();
         if policy.largest_blob.is_some_and(|largest| size > largest) && reason != Reason::Update {
             let largest = policy.largest_blob.unwrap_or_default();
@@ -352,10 +355,10 @@ impl<'a> Plan<'a> {
             draft.bodies.push((body, digest, size, scope));
             draft.bodies.len() - 1
         });
-        self.let_go(draft, &account, scope, old.as_ref());
+        Self::let_go(draft, &account, scope, old.as_ref());
         *draft.overlay.references.entry((digest, scope)).or_default() += 1;
         let totals = draft.overlay.totals.entry(account.id).or_default();
-        *totals = (totals.0 + 1, totals.1 + size as i64);
+        *totals = (totals.0 + 1, totals.1 + size.cast_signed());
         draft.done.push(match reason {
             Reason::Put => Done::Put { sequence, created_ms, at_ms: self.now_ms, expires_ms },
             _ => OpView::decode(&draft.head[at..]).and_then(|op| op.entry()).map_or(Done::Nothing, Done::Entry),
@@ -376,36 +379,31 @@ impl<'a> Plan<'a> {
         sequence: u64,
     ) -> Result<(), Refused> {
         let known = self.known(draft, target)?.filter(|known| known.is_alive(self.now_ms));
-        self.check_conditions(target, known.as_ref(), conditions)?;
+        Self::check_conditions(target, known.as_ref(), conditions)?;
         draft.done.push(Done::Ended(known.is_some()));
-        known.map_or(Ok(()), |known| self.write_end(draft, target, reason, &known, sequence))
+        if let Some(known) = known {
+            self.write_end(draft, target, reason, &known, sequence);
+        }
+        Ok(())
     }
 
-    fn write_end(
-        &self,
-        draft: &mut Draft<'a>,
-        target: &'a Target,
-        reason: Reason,
-        known: &Known<'a>,
-        sequence: u64,
-    ) -> Result<(), Refused> {
+    fn write_end(&self, draft: &mut Draft<'a>, target: &'a Target, reason: Reason, known: &Known<'a>, sequence: u64) {
         let account = self.catalog.accounts.intern(&target.account);
         let stamp = Stamp { sequence, replaces: known.sequence, lets_go: known.digest, at_ms: self.now_ms };
         record::encode_end(&mut draft.head, reason, &stamp, &target.account, &target.name);
         draft.operations += 1;
         let scope = self.scope_of(&account);
-        self.let_go(draft, &account, scope, Some(known));
+        Self::let_go(draft, &account, scope, Some(known));
         draft.overlay.names.insert(target.key, (account.id, &target.name, None));
         let change = Change::End { key: target.key, account, name: &target.name, sequence };
         draft.changes.push(Pending::Ready(change));
-        Ok(())
     }
 
-    fn let_go(&self, draft: &mut Draft<'a>, account: &Account, scope: u32, old: Option<&Known<'_>>) {
+    fn let_go(draft: &mut Draft<'a>, account: &Account, scope: u32, old: Option<&Known<'_>>) {
         if let Some(old) = old {
             *draft.overlay.references.entry((old.digest, scope)).or_default() -= 1;
             let totals = draft.overlay.totals.entry(account.id).or_default();
-            *totals = (totals.0 - 1, totals.1 - old.size as i64);
+            *totals = (totals.0 - 1, totals.1 - old.size.cast_signed());
         }
     }
 
@@ -442,7 +440,7 @@ impl<'a> Plan<'a> {
         }))
     }
 
-    fn check_conditions(&self, target: &Target, known: Option<&Known<'_>>, conditions: &Conditions) -> Result<()> {
+    fn check_conditions(target: &Target, known: Option<&Known<'_>>, conditions: &Conditions) -> Result<()> {
         let complaint = if conditions.absent && known.is_some() {
             "the name is taken".to_owned()
         } else if let Some(digest) =
@@ -478,11 +476,11 @@ impl<'a> Plan<'a> {
         let totals = account.state.lock().totals;
         let pending =
             [&draft.overlay, &self.done].map(|overlay| overlay.totals.get(&account.id).copied().unwrap_or_default());
-        let sum = |base: u64, part: fn(&(i64, i64)) -> i64| base as i64 + pending.iter().map(part).sum::<i64>();
-        let (old_count, old_size) = old.map_or((0, 0), |known| (1, known.size as i64));
+        let sum = |base: u64, part: fn(&(i64, i64)) -> i64| base.cast_signed() + pending.iter().map(part).sum::<i64>();
+        let (old_count, old_size) = old.map_or((0, 0), |known| (1, known.size.cast_signed()));
         let count = sum(totals.count, |p| p.0) - old_count + 1;
-        let bytes = sum(totals.bytes, |p| p.1) - old_size + size as i64;
-        let over = |quota: Option<u64>, held: i64| quota.filter(|quota| held > *quota as i64);
+        let bytes = sum(totals.bytes, |p| p.1) - old_size + size.cast_signed();
+        let over = |quota: Option<u64>, held: i64| quota.filter(|quota| held > quota.cast_signed());
         let complaint = match (over(policy.quota_bytes, bytes), over(policy.quota_count, count)) {
             (Some(quota), _) => format!("{bytes} bytes; its quota is {quota}"),
             (None, Some(quota)) => format!("{count} names; its quota is {quota}"),

@@ -14,7 +14,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -93,7 +93,8 @@ pub(super) fn call<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Fa
     let outcome = panic::catch_unwind(AssertUnwindSafe(call));
     INSIDE.set(outer);
     outcome.unwrap_or_else(|payload| {
-        let place = PLACE.take().unwrap_or_else(|| "an unknown place".to_owned());
+        let place = PLACE.try_with(Cell::take).ok().flatten();
+        let place = place.as_deref().unwrap_or("an unknown place");
         Err(Failure::new(FailureKind::Panic, format!("it panicked at {place}: {}", text_of(&*payload))))
     })
 }
@@ -101,6 +102,12 @@ pub(super) fn call<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Fa
 fn text_of(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&'static str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
+}
+
+/// File and line; the folders are those of the machine this was built on.
+fn place_of(location: &Location<'_>) -> String {
+    let file = Path::new(location.file()).file_name().unwrap_or_default();
+    format!("{}:{}", file.display(), location.line())
 }
 
 /// Has panics inside [`call`] caught in silence, and those of the threads whose names begin with
@@ -114,7 +121,7 @@ pub(super) fn watch(pool_threads: &'static str) {
     WATCHING.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |panicked| {
-            let place = || panicked.location().map(ToString::to_string);
+            let place = || panicked.location().map(place_of);
             if INSIDE.try_with(Cell::get).unwrap_or(false) {
                 let _ = PLACE.try_with(|last| last.set(place()));
             } else if thread::current().name().is_some_and(|name| name.starts_with(pool_threads)) {

@@ -185,29 +185,38 @@ impl Index {
         rows_max: usize,
         visit: &mut dyn FnMut(&str, u64) -> ControlFlow<()>,
     ) -> Result<ScanEnd, Broken> {
-        let mut limit = ScanEnd::Limit;
-        let mut left = rows_max;
-        if left == 0 {
-            return Ok(limit);
-        }
-        let stopped = self.walk_names(account, from, prefix, &mut |name, sequence| {
-            left -= 1;
-            if visit(name, sequence).is_break() {
-                limit = ScanEnd::Stopped;
-                return false;
+        let (mut begin, mut end) = (Vec::new(), Vec::new());
+        key::encode_end(&mut end, account, prefix);
+        let begin = match from {
+            Bound::Excluded(after) if after >= prefix => {
+                key::encode(&mut begin, account, after);
+                Bound::Excluded(&begin[..])
             }
-            left > 0
-        })?;
-        Ok(if stopped { limit } else { ScanEnd::Done })
+            Bound::Included(at) if at >= prefix => {
+                key::encode(&mut begin, account, at);
+                Bound::Included(&begin[..])
+            }
+            _ => {
+                key::encode(&mut begin, account, prefix);
+                Bound::Included(&begin[..])
+            }
+        };
+        self.rows().walk(&Range { begin, end: &end }, rows_max, |key, sequence| {
+            let (of, name) = decoded(key)?;
+            if of != account {
+                return Err(Broken::new("a row of another account stands among those of one"));
+            }
+            Ok(visit(name, sequence))
+        })
     }
 
     /// How many rows an account has, and the wrapping sum of `share` over their names and sequences.
     pub(crate) fn rows_sum(&self, account: &str, share: &dyn Fn(&str, u64) -> u128) -> Result<(u64, u128), Broken> {
         let (mut count, mut sum) = (0, 0_u128);
-        self.walk_names(account, Bound::Unbounded, "", &mut |name, sequence| {
+        self.scan(account, Bound::Unbounded, "", usize::MAX, &mut |name, sequence| {
             count += 1;
             sum = sum.wrapping_add(share(name, sequence));
-            true
+            ControlFlow::Continue(())
         })?;
         Ok((count, sum))
     }
@@ -220,9 +229,9 @@ impl Index {
         loop {
             let mut found = None;
             let range = Range { begin: Bound::Included(&begin), end: key::NAMES_END };
-            rows.walk(&range, |key, _| {
+            rows.walk(&range, 1, |key, _| {
                 found = Some(decoded(key)?.0.to_owned());
-                Ok(false)
+                Ok(ControlFlow::Continue(()))
             })?;
             let Some(account) = found else {
                 return Ok(accounts);
@@ -237,9 +246,9 @@ impl Index {
         let mut cleared = 0;
         loop {
             let mut names = Vec::with_capacity(REBUILD_ROWS);
-            self.walk_names(account, Bound::Unbounded, "", &mut |name, _| {
+            self.scan(account, Bound::Unbounded, "", REBUILD_ROWS, &mut |name, _| {
                 names.push(name.to_owned());
-                names.len() < REBUILD_ROWS
+                ControlFlow::Continue(())
             })?;
             if names.is_empty() {
                 return Ok(cleared);
@@ -344,38 +353,6 @@ impl Index {
 
     fn rows(&self) -> Arc<Rows> {
         Arc::clone(&self.rows.read())
-    }
-
-    fn walk_names(
-        &self,
-        account: &str,
-        from: Bound<&str>,
-        prefix: &str,
-        visit: &mut dyn FnMut(&str, u64) -> bool,
-    ) -> Result<bool, Broken> {
-        let (mut begin, mut end) = (Vec::new(), Vec::new());
-        key::encode_end(&mut end, account, prefix);
-        let begin = match from {
-            Bound::Excluded(after) if after >= prefix => {
-                key::encode(&mut begin, account, after);
-                Bound::Excluded(&begin[..])
-            }
-            Bound::Included(at) if at >= prefix => {
-                key::encode(&mut begin, account, at);
-                Bound::Included(&begin[..])
-            }
-            _ => {
-                key::encode(&mut begin, account, prefix);
-                Bound::Included(&begin[..])
-            }
-        };
-        self.rows().walk(&Range { begin, end: &end }, |key, sequence| {
-            let (of, name) = decoded(key)?;
-            if of != account {
-                return Err(Broken::new("a row of another account stands among those of one"));
-            }
-            Ok(visit(name, sequence))
-        })
     }
 
     /// Makes `rows` the current ones. The old ones are let go outside the lock: their last holder

@@ -4,14 +4,14 @@
 //! no call of sled, and keeps no page of its alive.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
 use parking_lot::RwLock;
 
 use super::guard::Failure;
 use super::key;
 use super::tree::Tree;
-use super::{Broken, Change};
+use super::{Broken, Change, ScanEnd};
 
 /// Most rows in one batch: beyond it, finding the place again costs nothing against reading on.
 const BATCH_ROWS_MAX: usize = 512;
@@ -107,35 +107,53 @@ impl Rows {
         }
     }
 
-    /// Hands out the rows of a range in the order of their keys, until told to stop; says whether it
-    /// was. A walk sees each row that was there all the while exactly once.
+    /// Hands out up to `rows_max` rows of a range in the order of their keys, until told to stop. A
+    /// walk gives each row that is there all the while exactly once.
     pub(super) fn walk(
         &self,
         range: &Range<'_>,
-        mut visit: impl FnMut(&[u8], u64) -> Result<bool, Broken>,
-    ) -> Result<bool, Broken> {
+        rows_max: usize,
+        visit: impl FnMut(&[u8], u64) -> Result<ControlFlow<()>, Broken>,
+    ) -> Result<ScanEnd, Broken> {
+        let walked = self.walk_batches(range, rows_max, visit);
+        if let (Err(broken), Rows::Tree(tree)) = (&walked, self) {
+            tree.condemn(broken);
+        }
+        walked
+    }
+
+    fn walk_batches(
+        &self,
+        range: &Range<'_>,
+        rows_max: usize,
+        mut visit: impl FnMut(&[u8], u64) -> Result<ControlFlow<()>, Broken>,
+    ) -> Result<ScanEnd, Broken> {
         let mut batch = Batch::default();
-        let mut rows_max = BATCH_ROWS_FIRST;
+        let mut batch_rows = BATCH_ROWS_FIRST;
         let mut last: Vec<u8> = Vec::new();
-        loop {
+        let mut left = rows_max;
+        while left > 0 {
+            let wanted = batch_rows.min(left);
             let begin = if last.is_empty() { range.begin } else { Bound::Excluded(&last[..]) };
             batch.clear();
-            self.read(&Range { begin, end: range.end }, rows_max, &mut batch)?;
+            self.read(&Range { begin, end: range.end }, wanted, &mut batch)?;
             for (key, sequence) in batch.iter() {
                 if key <= &last[..] {
                     return Err(Broken::new("its rows are out of order"));
                 }
                 last.clear();
                 last.extend_from_slice(key);
-                if !visit(key, sequence)? {
-                    return Ok(true);
+                if visit(key, sequence)?.is_break() {
+                    return Ok(ScanEnd::Stopped);
                 }
             }
-            if batch.rows.len() < rows_max {
-                return Ok(false);
+            if batch.rows.len() < wanted {
+                return Ok(ScanEnd::Done);
             }
-            rows_max = BATCH_ROWS_MAX.min(rows_max * 4);
+            left -= wanted;
+            batch_rows = BATCH_ROWS_MAX.min(batch_rows * 4);
         }
+        Ok(ScanEnd::Limit)
     }
 
     fn read(&self, range: &Range<'_>, rows_max: usize, batch: &mut Batch) -> Result<(), Broken> {

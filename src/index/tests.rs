@@ -327,6 +327,15 @@ fn a_reader_finishes_on_the_rows_it_began_with() {
     assert_eq!(names_in(dir.path()), ["00000004"]);
 }
 
+/// Stops the other thread, also when an assertion fails.
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_name_that_lives_through_a_walk_is_seen_once_whatever_others_do() {
     let dir = TempDir::new().unwrap();
@@ -335,6 +344,7 @@ fn a_name_that_lives_through_a_walk_is_seen_once_whatever_others_do() {
     set(&index, "a", &kept.iter().map(|name| (&name[..], 1)).collect::<Vec<_>>());
     let stop = AtomicBool::new(false);
     std::thread::scope(|threads| {
+        let _stop = StopAtEnd(&stop);
         threads.spawn(|| {
             let mut n = 0_u64;
             while !stop.load(Ordering::Relaxed) {
@@ -351,7 +361,6 @@ fn a_name_that_lives_through_a_walk_is_seen_once_whatever_others_do() {
             seen.retain(|(name, _)| name.ends_with("kept"));
             assert!(seen.iter().map(|row| &row.0).eq(&kept));
         }
-        stop.store(true, Ordering::Relaxed);
     });
 }
 
@@ -490,6 +499,15 @@ fn a_rebuild_that_fails_on_the_disk_is_done_in_memory_the_next_time() {
     assert!(index.in_memory_reason().unwrap().contains("a test ordered"));
     assert!(names_in(dir.path()).is_empty());
     assert_eq!(replace(&index, 5_000), Ok(Some(5_000)));
+    assert_eq!(index.in_memory_reason(), None);
+}
+
+#[test]
+fn a_cache_of_no_size_is_no_reason_to_fail() {
+    let dir = TempDir::new().unwrap();
+    let index = Index::open(Arc::new(RealDisk), &dir.path().join("index"), STORE, 0);
+    assert_eq!(replace(&index, 1_000), Ok(Some(1_000)));
+    assert_eq!(all(&index, "a").len(), 1_000);
     assert_eq!(index.in_memory_reason(), None);
 }
 

@@ -170,6 +170,11 @@ impl Tree {
         self.broken.get().map(String::as_str)
     }
 
+    /// Asks nothing of it any more: what it answered cannot be.
+    pub(super) fn condemn(&self, broken: &Broken) {
+        self.broken.get_or_init(|| broken.0.clone());
+    }
+
     /// Has the directory removed with the last reader; until then long keys are read from files in it.
     pub(super) fn doom(&self) {
         self.doomed.store(true, Ordering::Release);
@@ -306,7 +311,38 @@ fn wait<T>(future: impl Future<Output = T>, wait_max: Duration) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
+    use tempfile::TempDir;
+
+    use crate::disk::files::RealDisk;
+
+    use super::super::Index;
     use super::*;
+
+    #[test]
+    fn a_row_that_nobody_wrote_breaks_the_rows() {
+        for (key, value) in [(&b"a\0name"[..], &b"short"[..]), (b"a\0b\0c", &[0; 8]), (b"no nul", &[0; 8])] {
+            let dir = TempDir::new().unwrap();
+            let position = Position { segment: 1, offset: 2, store_id: [3; 16] };
+            let open = || Index::open(Arc::new(RealDisk), dir.path(), position.store_id, 1 << 20);
+            let index = open();
+            let mut rows = std::iter::once(("a".to_owned(), "a".to_owned(), 1));
+            index.replace(position, &mut rows, &mut |_| ControlFlow::Continue(())).unwrap();
+            index.close();
+            let db = loop {
+                if let Ok(db) = sled::open(dir.path().join("00000002")) {
+                    break db;
+                }
+            };
+            db.insert(key, value).unwrap();
+            drop(db);
+            let index = open();
+            assert_eq!(index.position(), Some(position));
+            assert!(index.rows_sum("a", &|_, _| 0).is_err() || index.accounts_in_rows().is_err());
+            assert!(index.state().broken.is_some(), "{key:?}");
+        }
+    }
 
     #[test]
     fn a_flush_that_never_ends_is_given_up() {

@@ -309,6 +309,7 @@ impl<'a> FooterView<'a> {
     }
 
     /// How many puts have an expiry.
+    #[cfg(test)]
     pub(crate) fn expiring(&self) -> usize {
         self.expiring
     }

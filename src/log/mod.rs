@@ -212,8 +212,8 @@ impl Log {
     fn open_range(&self, tail: &mut Tail) -> Result<()> {
         let sequence = tail.take_sequences(1);
         let mut group = Group::begin(tail);
-        group.push(Kind::Begin, sequence, 1, Vec::new(), &[]);
-        self.append(tail, group)?;
+        group.push(Kind::Begin, sequence, 1, &[], &[]);
+        self.append(tail, &group)?;
         self.sync(tail)?;
         tail.active.as_mut().expect("a group was appended to it").unopened = false;
         Ok(())
@@ -223,7 +223,7 @@ impl Log {
     ///
     /// On an error, what may have been written is made to not stand; if that fails, too, the error says
     /// [`ErrorKind::Poisoned`].
-    pub(crate) fn append(&self, tail: &mut Tail, group: Group<'_>) -> Result<()> {
+    pub(crate) fn append(&self, tail: &mut Tail, group: &Group<'_>) -> Result<()> {
         let active = tail.active.as_mut().expect("make_room comes before");
         debug_assert_eq!(active.end, group.start);
         let fill = if active.rewritten { group.end.next_multiple_of(PAGE) - group.end } else { 0 };
@@ -267,13 +267,6 @@ impl Log {
         active.synced = active.end;
         active.segment.reveal(active.end);
         Ok(())
-    }
-
-    /// Lets readers see what was appended, before it is durable.
-    pub(crate) fn reveal(&self, tail: &Tail) {
-        if let Some(active) = &tail.active {
-            active.segment.reveal(active.end);
-        }
     }
 
     fn sync_file(&self, file: &dyn crate::disk::DiskFile, path: &Path) -> Result<()> {
@@ -423,7 +416,7 @@ impl Log {
             return Ok(());
         }
         match self.disk.unlink(&path) {
-            Err(error) if error.kind() != IoKind::NotFound => return Err(Error::io("remove", &path, error)),
+            Err(error) if error.kind() != IoKind::NotFound => Err(Error::io("remove", &path, error)),
             _ => self.sync_dir(),
         }
     }
@@ -440,6 +433,13 @@ impl Tail {
     /// The sequence number taken last.
     pub(crate) fn last_sequence(&self) -> u64 {
         self.next_sequence - 1
+    }
+
+    /// Lets readers see what was appended, before it is durable.
+    pub(crate) fn reveal(&self) {
+        if let Some(active) = &self.active {
+            active.segment.reveal(active.end);
+        }
     }
 
     /// The end of the log.
@@ -517,7 +517,7 @@ impl<'a> Group<'a> {
     }
 
     /// Adds a record that takes `count` sequence numbers from `sequence` on; gives its offset.
-    pub(crate) fn push(&mut self, kind: Kind, sequence: u64, count: u32, head: Vec<u8>, body: &'a [u8]) -> u64 {
+    pub(crate) fn push(&mut self, kind: Kind, sequence: u64, count: u32, head: &[u8], body: &'a [u8]) -> u64 {
         let header = Header {
             kind,
             copied: false,
@@ -530,8 +530,8 @@ impl<'a> Group<'a> {
             proven: self.synced,
             count,
         };
-        let mut front = header.encode(&head).to_vec();
-        front.extend_from_slice(&head);
+        let mut front = header.encode(head).to_vec();
+        front.extend_from_slice(head);
         let offset = self.end;
         let padding = (header.len() - header.body_at() - header.body_len) as usize;
         self.pieces.push(Piece { header, offset, front, body, padding });

@@ -336,7 +336,6 @@ fn end_op(into: &mut [u8], start: usize) {
 pub(crate) struct OpView<'a> {
     bytes: &'a [u8],
     pub(crate) tag: Tag,
-    pub(crate) reason: Reason,
     account_end: usize,
     name_end: usize,
     texts_at: usize,
@@ -359,15 +358,15 @@ impl<'a> OpView<'a> {
             4 => (Tag::Retire, OP_FIXED + 4),
             _ => return None,
         };
-        let reason = Reason::of(tag, bytes[5])?;
         let account_end = texts_at + u16_at(bytes, 6) as usize;
         let name_end = account_end + u16_at(bytes, 8) as usize;
         let texts: usize = [10, 12, 14].iter().map(|at| u16_at(bytes, *at) as usize).sum();
         let whole = name_end + texts + u32_at(bytes, 16) as usize;
-        let utf8 = whole == bytes.len()
+        let utf8 = Reason::of(tag, bytes[5]).is_some()
+            && whole == bytes.len()
             && std::str::from_utf8(&bytes[texts_at..account_end]).is_ok()
             && std::str::from_utf8(&bytes[account_end..name_end]).is_ok();
-        utf8.then_some(OpView { bytes, tag, reason, account_end, name_end, texts_at })
+        utf8.then_some(OpView { bytes, tag, account_end, name_end, texts_at })
     }
 
     /// Its length, from the first four bytes alone: how much must be read to decode it.

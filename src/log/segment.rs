@@ -127,7 +127,7 @@ impl Segment {
     /// The record at `offset` and its head, if it stands and ends below the readable end.
     pub(crate) fn record(&self, offset: u64) -> Result<Option<(Header, Cow<'_, [u8]>)>> {
         let readable = self.readable();
-        if offset.checked_add(HEADER_LEN as u64).is_none_or(|end| end > readable) || offset % 8 != 0 {
+        if offset.checked_add(HEADER_LEN as u64).is_none_or(|end| end > readable) || !offset.is_multiple_of(8) {
             return Ok(None);
         }
         let fixed = self.bytes(offset, HEADER_LEN)?;
@@ -231,6 +231,7 @@ impl Segment {
 
     /// The rows of this sealed segment, from its footer or else from its records.
     pub(crate) fn rows(&self, secret: &Secret) -> Result<Rows> {
+        #[allow(clippy::redundant_closure_for_method_calls)] // The method itself is not general enough.
         let of_footer = self.with_footer(secret, |footer| footer.rows(), |rows| Some(rows.clone()))?;
         of_footer.map_or_else(|| self.reread_rows(secret).cloned(), Ok)
     }

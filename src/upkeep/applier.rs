@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 use super::Upkeep;
 use crate::catalog::Catalog;
-use crate::digest::{NameKey, Secret};
+use crate::digest::Secret;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Broken, Change, Index, Position as IndexPosition};
 use crate::log::format::RECORDS_AT;
@@ -106,7 +106,8 @@ impl Upkeep {
     /// builds the index anew when they differ.
     pub(crate) fn make_current(&self, account: &str, to: Position) -> Result<()> {
         let mut applier = self.applier.lock();
-        for _ in 0..REBUILDS {
+        let mut mended = false;
+        for _ in 0..=REBUILDS {
             let upto = to.max(applier.sound_from);
             match self.advance(&mut applier, upto)? {
                 Err(broken) => applier.stale = Some(broken.to_string()),
@@ -116,7 +117,17 @@ impl Upkeep {
                         applier.checked.insert(account.to_owned());
                         return Ok(());
                     }
-                    Ok(false) => applier.stale = Some(format!("the rows of account {account:?} do not add up")),
+                    // Its rows alone are mended first; if they are wrong still, all are built anew.
+                    Ok(false) if mended => {
+                        applier.stale = Some(format!("the rows of account {account:?} do not add up"));
+                    }
+                    Ok(false) => {
+                        mended = true;
+                        if let Err(broken) = self.mend(&mut applier, account)? {
+                            applier.stale = Some(broken.to_string());
+                        }
+                        continue;
+                    }
                     Err(broken) => applier.stale = Some(broken.to_string()),
                 },
                 Ok(()) => {}
@@ -218,15 +229,7 @@ impl Upkeep {
         // The sums must stand where the rows are followed from; the rows themselves are gathered below.
         applier.stale = Some(why);
         let _ = self.advance(applier, begin)?;
-        let (mut rows, unread) = self.gather_rows()?;
-        self.commit.sync_if_behind()?;
-        applier.sound_from = self.commit.durable();
-        for (account, key, sequence) in unread {
-            if let Some((count, sum)) = self.name_of_account(account).and_then(|name| applier.sums.get_mut(&name)) {
-                *count = count.wrapping_sub(1);
-                *sum = sum.wrapping_sub(key.share(sequence));
-            }
-        }
+        let mut rows = self.gather_rows(applier, None)?;
         rows.sort_unstable();
         let total = rows.len() as u64;
         let position = IndexPosition { segment: begin.segment, offset: begin.offset, store_id: self.home.store.id };
@@ -243,22 +246,48 @@ impl Upkeep {
         Ok(total)
     }
 
-    fn name_of_account(&self, id: u32) -> Option<String> {
-        self.catalog.accounts.get(id).map(|account| account.name.to_string())
+    /// Puts the rows of one account right, in their place. Nobody reads them: they were not found to add up.
+    fn mend(&self, applier: &mut Applier, account: &str) -> Result<Result<(), Broken>> {
+        if let Err(broken) = self.index.clear_account(account) {
+            return Ok(Err(broken));
+        }
+        let rows = self.gather_rows(applier, Some(account))?;
+        for rows in rows.chunks(BATCH) {
+            let set = |(account, name, sequence): &(String, String, u64)| RowChange {
+                account: account.clone(),
+                name: name.clone(),
+                sequence: Some(*sequence),
+            };
+            let changed = self.change_rows(&mut rows.iter().map(set).collect(), false);
+            if changed.is_err() {
+                return Ok(changed);
+            }
+        }
+        Ok(Ok(()))
     }
 
-    /// Every name's row, by reading its entry in the log; and those whose entry is damaged.
-    #[allow(clippy::type_complexity)] // Rows as the index takes them, and (account, key, sequence).
-    fn gather_rows(&self) -> Result<(Vec<(String, String, u64)>, Vec<(u32, NameKey, u64)>)> {
+    /// The row of every name, or of those of one account, by reading its entry in the log. Rows whose entry is
+    /// damaged cannot be, and are taken out of the sums. The rows add up from the end of the log as it then is.
+    fn gather_rows(&self, applier: &mut Applier, only: Option<&str>) -> Result<Vec<(String, String, u64)>> {
+        let id = only.map(|account| self.catalog.accounts.intern(account).id);
         let (mut rows, mut unread, mut failed) = (Vec::new(), Vec::new(), Ok(()));
-        self.catalog.for_each_name(|row| match self.target(row) {
-            Ok(Some(target)) => rows.push((target.account, target.name, row.sequence)),
+        self.catalog.for_each_name(|row| match id.is_none_or(|id| id == row.account).then(|| self.target(row)) {
+            Some(Ok(Some(target))) => rows.push((target.account, target.name, row.sequence)),
             // A row whose segment is gone was overtaken: what overtook it is read when the log is followed.
-            Ok(None) if self.catalog.name(row.key) == Some(*row) => unread.push((row.account, row.key, row.sequence)),
-            Ok(None) => {}
-            Err(error) => failed = Err(error),
+            Some(Ok(None)) if self.catalog.name(row.key) == Some(*row) => unread.push(*row),
+            Some(Ok(None)) | None => {}
+            Some(Err(error)) => failed = Err(error),
         });
-        failed.map(|()| (rows, unread))
+        self.commit.sync_if_behind()?;
+        applier.sound_from = self.commit.durable();
+        for row in unread {
+            let account = self.catalog.accounts.get(row.account);
+            if let Some((count, sum)) = account.and_then(|account| applier.sums.get_mut(&*account.name)) {
+                *count = count.wrapping_sub(1);
+                *sum = sum.wrapping_sub(row.key.share(row.sequence));
+            }
+        }
+        failed.map(|()| rows)
     }
 
     /// Pushes the index out to the disk, with the place it stands at.

@@ -8,6 +8,7 @@
 //! while: somebody may have set it wrong.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use super::Upkeep;
@@ -26,7 +27,7 @@ const TURN_LEN: usize = 512 << 10;
 /// The wall clock has jumped when it gains this much on the time since boot;
 const JUMP_MS: u64 = 3_600_000;
 /// and nothing is freed for this long after.
-const HOLD: Duration = Duration::from_secs(600);
+const HOLD: Duration = Duration::from_mins(10);
 
 /// How far each segment's expiries were walked.
 pub(crate) struct Sweeper {
@@ -70,9 +71,9 @@ impl Sweeper {
         let segments = log.segments();
         self.cursors.retain(|id, _| segments.binary_search_by_key(id, |segment| segment.id()).is_ok());
         for segment in segments.iter().filter(|segment| segment.trailer().is_some()) {
-            if !self.cursors.contains_key(&segment.id()) {
+            if let Entry::Vacant(cursor) = self.cursors.entry(segment.id()) {
                 let next = expiring(log, segment.id(), 0)?.map(|(expires_ms, ..)| expires_ms);
-                self.cursors.insert(segment.id(), (0, next));
+                cursor.insert((0, next));
             }
         }
         Ok(())

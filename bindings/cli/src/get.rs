@@ -47,18 +47,18 @@ impl Get {
         })
     }
 
-    fn find(&self, account: &Account) -> mediacask::Result<Option<Blob>> {
+    fn find(&self, account: &Account) -> Result<Option<Blob>, Failure> {
         let Some(range) = self.range else {
-            return account.get(&self.name);
+            return Ok(account.get(&self.name)?);
         };
         // This process holds the store: between the two calls nobody replaces the content.
         let Some(entry) = account.head(&self.name)? else {
             return Ok(None);
         };
-        if entry.size == 0 && matches!(range, ByteRange::Last(_)) {
-            return account.get(&self.name);
-        }
-        account.get_range(&self.name, range.bounds(entry.size))
+        let bounds = range.bounds(entry.size).ok_or_else(|| {
+            Failure::Usage(format!("the range begins behind the last byte: the content has {}", entry.size))
+        })?;
+        Ok(account.get_range(&self.name, bounds)?)
     }
 }
 

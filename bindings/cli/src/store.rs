@@ -78,7 +78,7 @@ fn stats_object(stats: &Stats) -> Value {
         "spare_segments": stats.spare_segments,
         "blob_files": stats.blob_files,
         "catalog_bytes": stats.catalog_bytes,
-        "last_sequence": stats.last_sequence,
+        "index_bytes": stats.index_bytes,
     })
 }
 
@@ -114,8 +114,7 @@ fn stats_rows(stats: &Stats) -> Vec<(&'static str, String)> {
                 counted(stats.blob_files, "blob file")
             ),
         ),
-        ("catalog", format!("{} in memory", size(stats.catalog_bytes))),
-        ("last sequence", stats.last_sequence.to_string()),
+        ("caches", format!("catalog {} in memory, index {}", size(stats.catalog_bytes), size(stats.index_bytes))),
     ]
 }
 
@@ -134,6 +133,7 @@ fn health_object(health: &Health) -> Value {
         "poisoned": health.poisoned,
         "index": index,
         "index_reason": reason,
+        "trouble": health.trouble,
         "damage": damage.collect::<Vec<_>>(),
         "recovery": {
             "clean": recovery.clean,
@@ -165,6 +165,7 @@ fn health_rows(health: &Health) -> Vec<(&'static str, String)> {
         ("index", index),
         ("writing", health.poisoned.as_ref().map_or_else(|| "yes".into(), |why| format!("stopped: {why}"))),
     ];
+    rows.extend(health.trouble.as_ref().map(|trouble| ("trouble", trouble.clone())));
     if health.damage.is_empty() {
         rows.push(("damage", "none known".into()));
     }
@@ -179,8 +180,7 @@ fn health_rows(health: &Health) -> Vec<(&'static str, String)> {
 fn index_state(index: &IndexState) -> (&'static str, Option<&str>) {
     match index {
         IndexState::Current => ("current", None),
-        IndexState::Behind => ("behind", None),
-        IndexState::Rebuilding => ("rebuilding", None),
+        IndexState::Stale { reason } => ("stale", Some(reason)),
         IndexState::InMemory { reason } => ("in_memory", Some(reason)),
         _ => ("unknown", None),
     }

@@ -57,12 +57,13 @@ pub(crate) enum ByteRange {
 }
 
 impl ByteRange {
-    /// The bounds in a content of `size` bytes.
-    pub(crate) fn bounds(self, size: u64) -> (Bound<u64>, Bound<u64>) {
+    /// The bounds in a content of `size` bytes; `None` when its first byte is not among them.
+    pub(crate) fn bounds(self, size: u64) -> Option<(Bound<u64>, Bound<u64>)> {
         match self {
-            ByteRange::Between(first, last) => (Bound::Included(first), Bound::Included(last)),
-            ByteRange::From(first) => (Bound::Included(first), Bound::Unbounded),
-            ByteRange::Last(len) => (Bound::Included(size.saturating_sub(len)), Bound::Unbounded),
+            ByteRange::Between(first, _) | ByteRange::From(first) if first >= size => None,
+            ByteRange::Between(first, last) => Some((Bound::Included(first), Bound::Included(last))),
+            ByteRange::From(first) => Some((Bound::Included(first), Bound::Unbounded)),
+            ByteRange::Last(len) => Some((Bound::Included(size.saturating_sub(len)), Bound::Unbounded)),
         }
     }
 }
@@ -121,7 +122,13 @@ mod tests {
         for wrong in ["", "-", "5", "5-4", "-0", "a-b", "1-2-3", "+1-2x", "--1"] {
             assert!(byte_range(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(ByteRange::Last(5).bounds(3), (Bound::Included(0), Bound::Unbounded));
-        assert_eq!(ByteRange::Last(5).bounds(9), (Bound::Included(4), Bound::Unbounded));
+    }
+
+    #[test]
+    fn a_range_that_begins_behind_the_last_byte_has_no_bounds() {
+        assert_eq!(ByteRange::Last(5).bounds(3), Some((Bound::Included(0), Bound::Unbounded)));
+        assert_eq!(ByteRange::Last(5).bounds(9), Some((Bound::Included(4), Bound::Unbounded)));
+        assert_eq!(ByteRange::From(8).bounds(9), Some((Bound::Included(8), Bound::Unbounded)));
+        assert_eq!((ByteRange::From(9).bounds(9), ByteRange::Between(9, 12).bounds(9)), (None, None));
     }
 }

@@ -115,7 +115,7 @@ fn ranges_are_inclusive_open_or_from_the_end() {
     assert_eq!(part("-3"), "789");
     assert_eq!(part("-99"), "0123456789");
     assert_eq!(part("8-18446744073709551615"), "89");
-    bench.run(&["get", "a", "n", "--range", "10-"]).exits(2);
+    bench.run(&["get", "a", "n", "--range", "10-"]).exits(2).says("the content has 10");
     assert!(bench.run(&["get", "a", "empty", "--range", "-3"]).ok().stdout.is_empty());
 }
 
