@@ -43,7 +43,7 @@ const GATHER: Duration = Duration::from_millis(10);
 /// Longest sleep.
 const IDLE: Duration = Duration::from_secs(1);
 /// How often the index is pushed to the disk while it changes.
-const INDEX_FLUSH: Duration = Duration::from_secs(10);
+const INDEX_FLUSH: Duration = Duration::from_secs(1);
 
 /// What a sweep by hand did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
