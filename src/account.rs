@@ -52,6 +52,13 @@ impl Account {
     }
 
     /// The account's own name.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// assert_eq!(media.name(), "5500001");
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -66,6 +73,18 @@ impl Account {
     /// All or nothing: readers see the old version or the new one. Durable when this returns, unless the
     /// options or the store say [`Durability::Os`]. Content that the account holds already, under whatever
     /// name, is not written again. Fails as [`crate::ErrorKind`] says, having changed nothing.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// use mediacask::{ErrorKind, PutOptions};
+    /// let first = media.put("a.png", b"one", &PutOptions::new())?;
+    /// let second = media.put("a.png", b"two", &PutOptions::new())?;
+    /// assert!(second.generation > first.generation && second.created_at == first.created_at);
+    /// let taken = media.put("a.png", b"three", &PutOptions::new().if_absent()).unwrap_err();
+    /// assert_eq!(taken.kind(), ErrorKind::PreconditionFailed);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn put(&self, name: &str, content: impl AsRef<[u8]>, options: &PutOptions) -> Result<Entry> {
         let (engine, _) = self.target(name)?;
         options.check(name)?;
@@ -97,6 +116,16 @@ impl Account {
     }
 
     /// A writer for content that comes in pieces; see [`Writer`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// use std::io::Write;
+    /// let mut writer = media.writer("a.txt", &Default::default())?;
+    /// writer.write_all(b"in pieces").expect("room");
+    /// assert_eq!(writer.commit()?.size, 9);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn writer(&self, name: &str, options: &PutOptions) -> Result<Writer> {
         Writer::new(&self.handle, &self.name, name, options)
     }
@@ -104,6 +133,15 @@ impl Account {
     /// The content of `name`, all of it checked; `None` when there is no such name. No copy is made.
     ///
     /// Of content of gigabytes, [`Account::reader`] and [`Account::get_range`] check only what they read.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// assert_eq!(&media.get("a.txt")?.expect("just put")[..], b"hello");
+    /// assert!(media.get("b.txt")?.is_none());
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn get(&self, name: &str) -> Result<Option<Blob>> {
         let (engine, target) = self.target(name)?;
         engine.lookup.get(target.key)
@@ -127,18 +165,47 @@ impl Account {
     }
 
     /// A reader over the content of `name`, with `Read` and `Seek`; each chunk is checked when it is read.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// use std::io::{Read, Seek, SeekFrom};
+    /// media.put("a.txt", "hello world", &Default::default())?;
+    /// let mut reader = media.reader("a.txt")?.expect("just put");
+    /// let mut text = String::new();
+    /// reader.seek(SeekFrom::Start(6)).expect("within");
+    /// reader.read_to_string(&mut text).expect("sound");
+    /// assert_eq!(text, "world");
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn reader(&self, name: &str) -> Result<Option<BlobReader>> {
         let (engine, target) = self.target(name)?;
         engine.lookup.reader(target.key)
     }
 
     /// The facts of `name` without its content.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// assert_eq!(media.head("a.txt")?.expect("just put").size, 5);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn head(&self, name: &str) -> Result<Option<Entry>> {
         let (engine, target) = self.target(name)?;
         engine.lookup.head(target.key)
     }
 
     /// Whether there is such a name.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// assert!(media.contains("a.txt")? && !media.contains("b.txt")?);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn contains(&self, name: &str) -> Result<bool> {
         let (engine, target) = self.target(name)?;
         let now_ms = engine.clock.now_ms();
@@ -189,6 +256,18 @@ impl Account {
     }
 
     /// All entries that the options let through, page after page.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// use mediacask::ListOptions;
+    /// media.put("img/a.png", "a", &Default::default())?;
+    /// media.put("img/b.png", "b", &Default::default())?;
+    /// let names: Vec<String> =
+    ///     media.entries(ListOptions::new().prefix("img/")).map(|entry| Ok(entry?.name)).collect::<Result<_, mediacask::Error>>()?;
+    /// assert_eq!(names, ["img/a.png", "img/b.png"]);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn entries(&self, options: ListOptions) -> Entries {
         Entries { account: self.clone(), options, page: VecDeque::new(), over: false }
     }
@@ -217,6 +296,15 @@ impl Account {
     ///
     /// Facts that `options` set replace those of the source, whose others come along. The expiry is that of
     /// `options`, not of the source. Expected digests are compared with the content's BLAKE3 only.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// let copy = media.copy("a.txt", "b.txt", &Default::default())?.expect("a.txt is there");
+    /// assert_eq!(copy.digest, media.head("a.txt")?.expect("it still is").digest);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn copy(&self, from: &str, to: &str, options: &PutOptions) -> Result<Option<Entry>> {
         let (engine, from) = self.target(from)?;
         let (_, to_target) = self.target(to)?;
@@ -254,6 +342,17 @@ impl Account {
 
     /// Gives the content of `from` a name in another account of the same store. Where accounts do not
     /// share content its bytes are copied.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// let (ours, theirs) = (store.account("5500001")?, store.account("5500002")?);
+    /// ours.put("a.txt", "hello", &Default::default())?;
+    /// ours.copy_to("a.txt", &theirs, "b.txt", &Default::default())?;
+    /// assert_eq!(&theirs.get("b.txt")?.expect("just copied")[..], b"hello");
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn copy_to(&self, from: &str, account: &Account, to: &str, options: &PutOptions) -> Result<Option<Entry>> {
         if account.name == self.name {
             return self.copy(from, to, options);
@@ -272,11 +371,28 @@ impl Account {
     }
 
     /// A batch of puts and deletes; see [`Batch`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// let mut batch = media.batch();
+    /// batch.put("1", "one", &Default::default())?.put("2", "two", &Default::default())?;
+    /// batch.commit()?;
+    /// assert!(media.contains("1")? && media.contains("2")?);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn batch(&self) -> Batch {
         Batch::new(&self.handle, &self.name)
     }
 
     /// What holds for the puts of this account.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// assert_eq!(media.policy()?, mediacask::Policy::default());
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn policy(&self) -> Result<Policy> {
         let known = self.handle.engine()?.catalog.accounts.find(&self.name);
         Ok(known.map(|account| account.state.lock().policy()).unwrap_or_default())
@@ -305,6 +421,15 @@ impl Account {
     }
 
     /// What the account holds in all.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// let stats = media.stats()?;
+    /// assert_eq!((stats.count, stats.bytes), (1, 5));
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn stats(&self) -> Result<AccountStats> {
         let engine = self.handle.engine()?;
         Ok(crate::stats::account(engine, &self.name))
@@ -314,6 +439,16 @@ impl Account {
     ///
     /// Goes in turns of at most 1000 names, each durable; if it is broken off, calling it again goes on.
     /// Names that are put meanwhile may stay.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// media.put("msg1/a.png", "a", &Default::default())?;
+    /// media.put("msg2/b.png", "b", &Default::default())?;
+    /// assert_eq!(media.purge("msg1/")?, 1);
+    /// assert!(media.contains("msg2/b.png")?);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn purge(&self, prefix: &str) -> Result<u64> {
         let engine = self.handle.engine()?;
         let mut options = ListOptions::new().prefix(prefix);

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{BATCH_OPERATIONS_MAX, BATCH_RECORD_LEN_MAX};
 use crate::log::record::Reason;
 use crate::options::{DeleteOptions, Durability, PutOptions};
-use crate::upload::{drop_unused_files, entry, prepare};
+use crate::upload::{abandon, drop_unused_files, entry, prepare};
 
 /// What became of one operation of a [`Batch`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Batch {
             self.stage(engine, &mut request)
         });
         if let Err(error) = outcome {
-            self.abandon(engine, request);
+            abandon(engine, &self.account, request);
             return Err(error);
         }
         let digest = |intent: &Intent| if let Intent::Put(put) = intent { put.digest } else { Digest::default() };
@@ -114,7 +114,7 @@ impl Batch {
                 (Some(again), Err(Refused::PrefixUnknown)) => {
                     request = again;
                     if let Err(error) = crate::prefix::count(engine, &request) {
-                        self.abandon(engine, request);
+                        abandon(engine, &self.account, request);
                         return Err(error);
                     }
                 }
@@ -179,12 +179,6 @@ impl Batch {
             pins.extend(engine.scope(&self.account).map(|scope| (put.digest, scope)));
         }
         Ok(())
-    }
-
-    /// Lets go of what was pinned and brought for a batch that will not be.
-    fn abandon(&self, engine: &Engine, request: Request) {
-        drop_unused_files(engine, &self.account, &request);
-        let _ = engine.submit(Request { intents: Vec::new(), durability: Durability::Os, pins: request.pins });
     }
 }
 

@@ -113,9 +113,13 @@ pub(crate) fn crc(bytes: &[u8]) -> u32 {
 
 /// The CRC-32 of two slices, one after the other.
 pub(crate) fn crc_of_two(first: &[u8], second: &[u8]) -> u32 {
+    crc_of_three(first, second, &[])
+}
+
+/// The CRC-32 of three slices, one after the other.
+pub(crate) fn crc_of_three(first: &[u8], second: &[u8], third: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    hasher.update(first);
-    hasher.update(second);
+    [first, second, third].iter().for_each(|part| hasher.update(part));
     hasher.finalize()
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -16,11 +16,11 @@ use crate::entry::{check_account, check_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::home::Home;
 use crate::index::Index;
-use crate::log::Log;
+use crate::log::{Log, Position};
 use crate::log::blob_files::BlobFiles;
 use crate::lookup::Lookup;
 use crate::options::{StoreOptions, Upkeep as Who};
-use crate::recovery::{Damage, RecoveryReport, recover};
+use crate::recovery::{Damage, RecoveryReport, Witness, recover};
 use crate::upkeep::{Parts, Signal, Upkeep};
 
 /// An open store.
@@ -39,8 +39,9 @@ pub(crate) struct Engine {
     pub(crate) report: RecoveryReport,
     process: u64,
     closed: AtomicBool,
-    /// Guards that closing happens once, and is waited for.
-    closing: Mutex<()>,
+    /// Guards the directory against being let go of: held by who works on its files beside the commit, and
+    /// alone by who closes.
+    closing: RwLock<()>,
 }
 
 impl Engine {
@@ -53,7 +54,9 @@ impl Engine {
         disk.index_at(&home.index());
         let files = Arc::new(BlobFiles::new(disk.clone(), home.staging(), home.files()));
         let index = Arc::new(Index::open(disk, &home.index(), home.store.id, options.index_cache_bytes));
-        let recovered = recover(&home, &options, &files, &|| witness(&index))?;
+        let position = index.position().filter(|position| position.store_id == home.store.id);
+        let end = position.map(|position| Position { segment: position.segment, offset: position.offset });
+        let recovered = recover(&home, &options, &files, &Witness { end, rows: &|| witness(&index) })?;
 
         let (log, catalog) = (Arc::new(recovered.log), Arc::new(recovered.catalog));
         let clock = options.clock.clone();
@@ -99,7 +102,7 @@ impl Engine {
             report: recovered.report,
             process,
             closed: AtomicBool::new(false),
-            closing: Mutex::new(()),
+            closing: RwLock::new(()),
         })
     }
 
@@ -114,6 +117,15 @@ impl Engine {
             return Err(Error::new(ErrorKind::Closed, "the store was closed; open it again"));
         }
         Ok(())
+    }
+
+    /// Holds off closing, for as long as files are worked on that another process may have afterwards.
+    pub(crate) fn hold_open(&self) -> Result<RwLockReadGuard<'_, ()>> {
+        self.check()?;
+        let held = self.closing.read();
+        // It may have been closed while this waited.
+        self.check()?;
+        Ok(held)
     }
 
     /// The name to act on, if it is one.
@@ -140,7 +152,7 @@ impl Engine {
 
     /// Writes everything down and lets others have the store.
     pub(crate) fn close(&self) -> Result<()> {
-        let _once = self.closing.lock();
+        let _alone = self.closing.write();
         if self.closed.load(Ordering::Acquire) {
             return Ok(());
         }

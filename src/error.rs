@@ -162,6 +162,7 @@ impl Error {
             K::ReadOnlyFilesystem | K::PermissionDenied => {
                 (ErrorKind::ReadOnly, "give this process write permission there, or open another directory")
             }
+            K::NotFound => (ErrorKind::Io, "check the path: nothing is there, or it was removed"),
             K::NotADirectory => (ErrorKind::Io, "a store is a directory; give the path of one, or of nothing"),
             _ => (ErrorKind::Io, "see the cause, and the system's log for the disk's own errors"),
         };

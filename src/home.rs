@@ -73,9 +73,9 @@ impl Home {
 }
 
 fn create_dir_all(disk: &dyn Disk, dir: &Path) -> Result<()> {
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent_of(dir);
     match disk.create_dir(dir) {
-        Ok(()) => disk.sync_dir(parent).map_err(|e| Error::io("sync the directory", parent, e)),
+        Ok(()) => sync_parent(disk, dir),
         Err(error) if error.kind() == IoKind::AlreadyExists => Ok(()),
         Err(error) if error.kind() == IoKind::NotFound && parent != Path::new(".") => {
             create_dir_all(disk, parent)?;
@@ -83,6 +83,15 @@ fn create_dir_all(disk: &dyn Disk, dir: &Path) -> Result<()> {
         }
         Err(error) => Err(Error::io("create the store's directory", dir, error)),
     }
+}
+
+fn parent_of(dir: &Path) -> &Path {
+    dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn sync_parent(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    let parent = parent_of(dir);
+    disk.sync_dir(parent).map_err(|e| Error::io("sync the directory", parent, e))
 }
 
 /// A directory becomes a store only if nothing in it could be somebody's.
@@ -160,6 +169,13 @@ fn read_store(disk: &dyn Disk, dir: &Path) -> Result<StoreFile> {
 }
 
 fn create_store(disk: &dyn Disk, dir: &Path, dedup: Dedup) -> Result<StoreFile> {
+    // Who made the directory may have died before its name was durable.
+    match disk.sync_dir(parent_of(dir)) {
+        Err(error) if error.kind() != IoKind::PermissionDenied => {
+            return Err(Error::io("sync the directory", parent_of(dir), error));
+        }
+        _ => {}
+    }
     for name in ["segments", "files", "staging"] {
         let path = dir.join(name);
         match disk.create_dir(&path) {
@@ -172,6 +188,8 @@ fn create_store(disk: &dyn Disk, dir: &Path, dedup: Dedup) -> Result<StoreFile> 
         .and_then(|()| getrandom::fill(&mut secret))
         .map_err(|e| Error::new(ErrorKind::Io, format!("no randomness to be had: {e}")))?;
     let store = StoreFile { id, secret, store_wide: dedup == Dedup::Store };
+    // Whoever made the directory, a crash that takes its name must not take a store with it.
+    sync_parent(disk, dir)?;
     replace_file(disk, dir, "STORE", &mut |file| file.write_at(&[IoSlice::new(&store.encode())], 0))?;
     Ok(store)
 }

@@ -58,6 +58,7 @@ pub(crate) fn list(engine: &Engine, account: &str, options: &ListOptions) -> Res
     let secret = &engine.log.secret;
     let resume = options.token.as_deref().map(|token| token::open(secret, &binding, token)).transpose()?;
 
+    let _open = engine.hold_open()?;
     engine.commit.sync_if_behind()?;
     let begin = engine.commit.durable();
     loop {

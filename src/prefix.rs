@@ -29,6 +29,7 @@ pub(crate) fn count(engine: &Engine, request: &Request) -> Result<()> {
 }
 
 fn count_prefix(engine: &Engine, account: &str, limit: &PrefixLimit) -> Result<()> {
+    let _open = engine.hold_open()?;
     let known = engine.catalog.accounts.intern(account);
     {
         let mut state = known.state.lock();

@@ -27,9 +27,9 @@ use crate::disk::{Access, Disk, map};
 use crate::error::{Error, ErrorKind, Result};
 use crate::home::Home;
 use crate::log::blob_files::BlobFiles;
-use crate::log::footer::{FooterView, Rows};
+use crate::log::footer::{FooterView, PutRow, Rows};
 use crate::log::format::{PAGE, RANGE, RECORDS_AT, Refusal, SegmentHeader, TRAILER_LEN, Trailer, VERSION};
-use crate::log::record::{Header, OpView};
+use crate::log::record::{Header, Kind, OpView};
 use crate::log::segment::{Segment, parse_name, path_of};
 use crate::log::{Found, Log, Position};
 use crate::options::StoreOptions;
@@ -66,8 +66,13 @@ pub struct RecoveryReport {
     pub duration: Duration,
 }
 
-/// What the index remembers of names whose records are damaged: (account, name, sequence).
-pub(crate) type Witness<'a> = &'a dyn Fn() -> Vec<(String, String, u64)>;
+/// What the index remembers, for names whose records are damaged.
+pub(crate) struct Witness<'a> {
+    /// Up to where in the log it has read.
+    pub(crate) end: Option<Position>,
+    /// All its rows: (account, name, sequence).
+    pub(crate) rows: &'a dyn Fn() -> Vec<(String, String, u64)>,
+}
 
 /// A store's state, brought back.
 pub(crate) struct Recovered {
@@ -86,22 +91,29 @@ pub(crate) fn recover(
     home: &Home,
     options: &StoreOptions,
     files: &BlobFiles,
-    witness: Witness<'_>,
+    witness: &Witness<'_>,
 ) -> Result<Recovered> {
     let begun = Instant::now();
     let secret = Secret(home.store.secret);
     let mut replay = Replay::find(home, options.disk.clone(), &secret)?;
     let loaded = replay.load(home);
-    let stamp = loaded.as_ref().map(|loaded| loaded.stamp);
+    let mut stamp = loaded.as_ref().map(|loaded| loaded.stamp);
     let mut builder = replay.builder(loaded, home.store.store_wide);
-    let end = replay.replay(&mut builder, stamp.as_ref())?;
+    let mut end = replay.replay(&mut builder, stamp.as_ref())?;
+    if stamp.is_some_and(|stamp| replay.is_outdated(&stamp)) {
+        replay.begin_again(home);
+        stamp = None;
+        builder = replay.builder(None, home.store.store_wide);
+        end = replay.replay(&mut builder, None)?;
+    }
     replay.note_missing();
+    replay.note_lost_end(end.as_ref(), witness.end);
     if !replay.gaps.is_empty() {
-        replay.ask(&mut builder, witness);
+        replay.ask(&mut builder, end.as_mut(), witness);
     }
     let catalog = builder.finish();
     let mut report = RecoveryReport {
-        clean: end.as_ref().is_none_or(|end| end.clean),
+        clean: end.as_ref().map_or_else(|| replay.was_closed(stamp.as_ref()), |end| end.clean),
         from_checkpoint: stamp.is_some(),
         records_replayed: replay.rows_read,
         bytes_cut: end.as_ref().map_or(0, |end| end.bytes_cut),
@@ -133,11 +145,27 @@ struct Replay {
     retired: HashSet<u32>,
     /// The segments the checkpoint lists.
     listed: Vec<u32>,
+    /// Those of them that are missing.
+    missing: Vec<u32>,
+    /// The sequence the checkpoint covers.
+    floor: u64,
+    /// A directory where the checkpoint should be.
+    in_the_way: Option<PathBuf>,
     damage: Vec<Damage>,
-    /// Damaged stretches of the log: segment, offset, and the sequences before and behind.
-    gaps: Vec<(u32, u64, u64, u64)>,
+    /// How much of it was found before the replay.
+    damage_found: usize,
+    gaps: Vec<Gap>,
     /// A place near the end of the log where an operation stands.
     newest: Option<(u32, u32)>,
+}
+
+/// A damaged stretch of the log: what was committed there has sequences between those on either side.
+struct Gap {
+    segment: u32,
+    start: u64,
+    end: u64,
+    before: u64,
+    behind: u64,
 }
 
 /// The last segment, which was not sealed.
@@ -169,7 +197,11 @@ impl Replay {
             rows_read: 0,
             retired: HashSet::new(),
             listed: Vec::new(),
+            missing: Vec::new(),
+            floor: 0,
+            in_the_way: None,
             damage: Vec::new(),
+            damage_found: 0,
             gaps: Vec::new(),
             newest: None,
         };
@@ -245,6 +277,7 @@ impl Replay {
         };
         let Some(mut loaded) = read().ok().flatten() else {
             self.note(&path, 0, 0, "the catalog's checkpoint is not whole; the log was read instead");
+            self.in_the_way = self.disk.read_dir(&path).is_ok().then_some(path);
             return None;
         };
         let stamp = loaded.stamp;
@@ -255,6 +288,7 @@ impl Replay {
         self.segments.retain(|segment| !left(segment));
         self.next_segment = self.next_segment.max(stamp.next_segment);
         self.last_sequence = self.last_sequence.max(stamp.sequence);
+        self.floor = stamp.sequence;
         self.active = std::mem::take(&mut loaded.active);
         self.listed = std::mem::take(&mut loaded.segments);
         Some(loaded)
@@ -268,16 +302,64 @@ impl Replay {
         }
     }
 
-    /// Steps 3 and 4.
+    /// Whether segments have left the log that the checkpoint needs: then a later one was there once, and
+    /// this one is a copy from before. The log alone says it all at any time.
+    fn is_outdated(&mut self, stamp: &Stamp) -> bool {
+        let needed = |id: u32| id > stamp.segment || (id == stamp.segment && !self.active.is_empty());
+        if self.retired.iter().any(|id| needed(*id)) {
+            return true;
+        }
+        let mut later = self.segments.last();
+        while let Some(segment) = later.filter(|segment| segment.header.predecessor > stamp.segment) {
+            let id = segment.header.predecessor;
+            later = self.segments.iter().find(|known| known.id() == id && id < segment.id());
+            if later.is_none() {
+                self.missing.push(id);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Leaves the checkpoint aside, and what was read by it.
+    fn begin_again(&mut self, home: &Home) {
+        self.damage.truncate(self.damage_found);
+        match self.missing.pop() {
+            Some(id) => {
+                let what = "a segment of the log is missing, or the catalog's checkpoint is from before it was let \
+                            go; the log was read instead";
+                self.note(&path_of(&self.dir.clone(), id, "seg"), 0, 0, what);
+            }
+            None => self.note(&home.catalog(), 0, 0, "it is from an earlier day; the log was read instead"),
+        }
+        self.gaps.clear();
+        self.active.clear();
+        self.listed.clear();
+        (self.floor, self.rows_read, self.newest) = (0, 0, None);
+    }
+
+    /// Whether the store was closed with every segment sealed, rather than left between two of them.
+    fn was_closed(&self, stamp: Option<&Stamp>) -> bool {
+        self.segments.last().is_none_or(|last| {
+            let ends_there = |stamp: &Stamp| (stamp.segment, stamp.offset) == (last.id(), last.records_end());
+            stamp.is_some_and(|stamp| stamp.clean && ends_there(stamp))
+        })
+    }
+
+    /// Steps 3 and 4. From the last segment to the first: which segments have left the log is said in later
+    /// ones.
     fn replay(&mut self, builder: &mut Builder, stamp: Option<&Stamp>) -> Result<Option<End>> {
         let from = stamp.map_or(0, |stamp| stamp.segment);
         let ends: HashMap<u32, u64> =
             self.segments.iter().map(|s| (s.header.predecessor, s.header.predecessor_end)).collect();
         let last = self.segments.last().map(|segment| segment.id());
         let mut end = None;
-        for segment in self.segments.clone() {
+        self.damage_found = self.damage.len();
+        for segment in self.segments.clone().into_iter().rev() {
             let id = segment.id();
-            if segment.trailer().is_some() {
+            if self.retired.contains(&id) {
+                // Nothing in it is needed; a crash, or somebody, has brought its file back.
+            } else if segment.trailer().is_some() {
                 if id >= from {
                     let rows = segment.rows(&self.secret)?;
                     self.take_rows(builder, &segment, &rows)?;
@@ -335,27 +417,32 @@ impl Replay {
     /// The rows of all records that stand between two places; what lies between them is damage.
     fn walk_tolerantly(&mut self, segment: &Arc<Segment>, from: u64, to: u64, mut rows: Rows) -> Result<Rows> {
         let secret = self.secret.clone();
-        let last = std::cell::Cell::new(rows.last_sequence);
-        let mut gaps: Vec<(u64, u64, u64, Option<u64>)> = Vec::new();
-        let open = std::cell::RefCell::new(Vec::new());
+        let after = self.segments.iter().filter(|later| later.id() > segment.id());
+        let behind = after.map(|later| later.header.first_sequence).min().unwrap_or(u64::MAX);
+        let of = |start, end, before| Gap { segment: segment.id(), start, end, before, behind };
+        let before = std::cell::Cell::new(self.floor.max(segment.header.first_sequence.saturating_sub(1)));
+        let gaps = std::cell::RefCell::new(Vec::new());
+        let mut closed = 0;
         segment.walk(
             from,
             to,
             &mut |at, header, head| {
-                for (start, end, before) in open.borrow_mut().drain(..) {
-                    gaps.push((start, end, before, Some(header.sequence)));
-                }
+                let mut gaps = gaps.borrow_mut();
                 if !rows.add(&secret, header, at, head) {
-                    gaps.push((at, at + header.len(), last.get(), Some(header.sequence + u64::from(header.count))));
+                    gaps.push(of(at, at + header.len(), before.get()));
                 }
-                last.set(rows.last_sequence);
+                // A body takes its number after the commit that names it, and stands before it.
+                if matches!(header.kind, Kind::Commit | Kind::Begin) {
+                    gaps[closed..].iter_mut().filter(|gap| gap.end <= at).for_each(|gap| gap.behind = header.sequence);
+                    closed = gaps.len();
+                    before.set(rows.last_sequence);
+                }
             },
-            &mut |start, end| open.borrow_mut().push((start, end, last.get())),
+            &mut |start, end| gaps.borrow_mut().push(of(start, end, before.get())),
         )?;
-        gaps.extend(open.into_inner().into_iter().map(|(start, end, before)| (start, end, before, None)));
-        for (start, end, before, behind) in gaps {
-            self.note(&segment.path, start, end - start, "records that were durable do not stand");
-            self.gaps.push((segment.id(), start, before, behind.unwrap_or(u64::MAX)));
+        for gap in gaps.into_inner() {
+            self.note(&segment.path, gap.start, gap.end - gap.start, "records that were durable do not stand");
+            self.gaps.push(gap);
         }
         Ok(rows)
     }
@@ -371,8 +458,11 @@ impl Replay {
         segment.walk(from, len, &mut |_, header, _| proven = proven.max(header.proven.min(len)), &mut |_, _| ())?;
         let mut rows = self.walk_tolerantly(&segment, from, proven, rows)?;
         let mut cut = proven;
+        let gap_ends = |at: u64| self.gaps.last().is_some_and(|gap| gap.segment == segment.id() && gap.end == at);
         while let Some((header, head)) = segment.record(cut)? {
-            let follows = header.previous == rows.last_sequence && header.proven <= cut;
+            // What the last record before is, nobody knows where that is damaged.
+            let follows =
+                (header.previous == rows.last_sequence || (cut == proven && gap_ends(cut))) && header.proven <= cut;
             if !follows || !segment.body_is_sound(cut, &header, &head)? || !rows.add(&self.secret, &header, cut, &head)
             {
                 break;
@@ -400,7 +490,7 @@ impl Replay {
         self.rows_read += (rows.puts.len() + rows.ends.len() + rows.blobs.len() + rows.others.len()) as u64;
         self.last_sequence = self.last_sequence.max(rows.last_sequence);
         let newest = rows.puts.iter().map(|row| row.offset).chain(rows.ends.iter().map(|row| row.offset)).max();
-        self.newest = newest.map(|offset| (id, offset)).or(self.newest);
+        self.newest = self.newest.or_else(|| newest.map(|offset| (id, offset)));
         for row in &rows.blobs {
             let account = row.account.map(|account| rows.accounts[account as usize].as_str());
             builder.blob(account, &row.digest, row.len, row.sequence, place(row.offset));
@@ -436,24 +526,45 @@ impl Replay {
         for id in std::mem::take(&mut self.listed) {
             if !there.contains(&id) && !self.retired.contains(&id) {
                 self.note(&path_of(&self.dir.clone(), id, "seg"), 0, 0, "a segment of the log is missing");
+                self.missing.push(id);
             }
         }
     }
 
+    /// The index reads only what is durable: where it has read further than the log goes, there is damage.
+    fn note_lost_end(&mut self, end: Option<&End>, read: Option<Position>) {
+        let Some((end, read)) = end.filter(|end| !end.clean).zip(read) else { return };
+        let (segment, start) = (end.segment.id(), end.cut);
+        if read > (Position { segment, offset: start }) {
+            let puts = end.rows.puts.iter().map(|row| row.sequence);
+            let last = puts.chain(end.rows.ends.iter().map(|row| row.sequence)).max();
+            let before = last.unwrap_or(end.segment.header.first_sequence.saturating_sub(1)).max(self.floor);
+            let path = end.segment.path.clone();
+            self.note(&path, start, end.bytes_cut, "the log ends there; records that were durable do not stand");
+            self.gaps.push(Gap { segment, start, end: start, before, behind: u64::MAX });
+        }
+    }
+
     /// Step 5: a name that the index knows with a sequence out of a damaged stretch was written there. It
-    /// is kept, and answers that it is damaged: neither absent nor an older version.
-    fn ask(&mut self, builder: &mut Builder, witness: Witness<'_>) {
-        for (account, name, sequence) in witness() {
+    /// is kept, and answers that it is damaged: neither absent nor an older version. The footer that is to be
+    /// written of the segment says so from then on.
+    fn ask(&mut self, builder: &mut Builder, mut end: Option<&mut End>, witness: &Witness<'_>) {
+        for (account, name, sequence) in (witness.rows)() {
             let key = self.secret.name_key(&account, &name);
             let known = builder.name(key).map(|row| row.sequence).max(builder.ended(key)).unwrap_or(0);
-            let gap = self.gaps.iter().find(|(_, _, before, behind)| *before < sequence && sequence < *behind);
-            if let Some((segment, offset, ..)) = gap.filter(|_| known < sequence) {
-                let place = Place { segment: *segment, offset: *offset as u32 };
-                let digest = crate::digest::Digest::default();
-                let put = StandingPut { key, sequence, expires_ms: 0, size: 0, digest, place };
-                builder.put(&account, &put);
+            let gap = self.gaps.iter().find(|gap| gap.before < sequence && sequence < gap.behind);
+            let Some(gap) = gap.filter(|_| known < sequence) else { continue };
+            let (digest, offset) = (crate::digest::Digest::default(), gap.start as u32);
+            let place = Place { segment: gap.segment, offset };
+            builder.put(&account, &StandingPut { key, sequence, expires_ms: 0, size: 0, digest, place });
+            if let Some(end) = end.as_mut().filter(|end| end.segment.id() == gap.segment) {
+                let account = end.rows.account(&account);
+                end.rows.puts.push(PutRow { key, sequence, expires_ms: 0, size: 0, digest, offset, account });
             }
+            self.last_sequence = self.last_sequence.max(sequence);
         }
+        // A damaged stretch may have opened a range of numbers.
+        self.last_sequence += RANGE;
     }
 
     fn newest_ms(&self) -> u64 {
@@ -464,6 +575,10 @@ impl Replay {
 
     /// Step 7. A crash after any of its parts leaves a store that is recovered in the same way.
     fn mend(mut self, options: &StoreOptions, files: &BlobFiles, catalog: &Catalog, end: Option<End>) -> Result<Log> {
+        self.sync_names()?;
+        if end.is_none() {
+            self.seal_again()?;
+        }
         let mut resume = None;
         if let Some(end) = end {
             self.segments.retain(|segment| segment.id() != end.segment.id());
@@ -491,6 +606,9 @@ impl Replay {
         if !self.leftover.is_empty() {
             self.disk.sync_dir(&self.dir).map_err(|e| Error::io("sync the directory", &self.dir, e))?;
         }
+        if let Some(path) = &self.in_the_way {
+            self.disk.remove_dir_all(path).map_err(|e| Error::io("remove", path, e))?;
+        }
         files.empty_staging()?;
         if self.damage.is_empty() {
             remove_unnamed(files, &segments, catalog)?;
@@ -502,11 +620,33 @@ impl Replay {
             spares: self.spares,
             predecessor,
             next_segment: self.next_segment,
-            // A damaged stretch may have held later numbers, but none of another range.
+            missing: self.missing,
             last_sequence: self.last_sequence.max(RANGE - 1),
             resume,
         };
         Ok(Log::new(self.disk, self.secret, self.dir, options.segment_len, found))
+    }
+
+    /// Makes the names durable that were found: a process that died between a renaming and the sync of its
+    /// directory leaves one that reads well and that a power cut takes back.
+    fn sync_names(&self) -> Result<()> {
+        for dir in [Some(&*self.dir), self.dir.parent()].into_iter().flatten() {
+            self.disk.sync_dir(dir).map_err(|e| Error::io("sync the directory", dir, e))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the last segment's footer once more: a process may have died before it was synced. Of the
+    /// segments before it that is certain, each has a successor.
+    fn seal_again(&self) -> Result<()> {
+        let Some((segment, trailer)) = self.segments.last().and_then(|last| Some((last, last.trailer()?))) else {
+            return Ok(());
+        };
+        let failed = |e| Error::io("seal", &segment.path, e);
+        let at = segment.len() - trailer.footer_len;
+        let footer = segment.bytes(at, trailer.footer_len as usize)?.into_owned();
+        segment.file.write_at(&[IoSlice::new(&footer)], at).map_err(failed)?;
+        segment.file.sync().map_err(failed)
     }
 
     /// Writes again what is not proven to be durable, cuts the file if nobody has it mapped, and seals it.
@@ -554,7 +694,7 @@ fn guess_header(file: &dyn crate::disk::DiskFile, id: u32, len: u64) -> Option<S
     let header = Header::decode(&fixed, id, salt(&fixed, 8))?;
     let mut head = vec![0; header.head_len as usize];
     file.read_at(&mut head, RECORDS_AT + fixed.len() as u64).ok()?;
-    Header::stands(&fixed, &head).then(|| of(header.salt, header.sequence))
+    Header::stands(&fixed, RECORDS_AT, &head).then(|| of(header.salt, header.sequence))
 }
 
 /// Removes blob files that no content stands in: what a crash left between rename and record, or between

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::engine::Engine;
+use crate::error::ErrorKind;
 use crate::options::Policy;
 use crate::recovery::{Damage, RecoveryReport};
 
@@ -158,6 +159,13 @@ pub(crate) fn store(engine: &Engine) -> Stats {
 }
 
 pub(crate) fn health(engine: &Engine) -> Health {
+    let (damage, recovery) = (engine.damage.clone(), engine.report.clone());
+    if let Some(forked) = engine.check().err().filter(|error| error.kind() == ErrorKind::Forked) {
+        // A thread that is not in this child may have held any of the locks.
+        let poisoned = Some(forked.to_string());
+        let index = IndexState::Stale { reason: forked.to_string() };
+        return Health { poisoned, index, trouble: None, damage, recovery };
+    }
     let rows = engine.index.state();
     let index = match (rows.in_memory, rows.broken.or_else(|| engine.upkeep.index_trouble())) {
         (Some(reason), _) => IndexState::InMemory { reason },
@@ -168,7 +176,7 @@ pub(crate) fn health(engine: &Engine) -> Health {
         poisoned: engine.commit.poison().map(ToString::to_string),
         index,
         trouble: engine.upkeep.trouble(),
-        damage: engine.damage.clone(),
-        recovery: engine.report.clone(),
+        damage,
+        recovery,
     }
 }

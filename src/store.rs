@@ -62,6 +62,15 @@ impl Store {
     }
 
     /// The account of this name: 1 to 255 bytes of UTF-8 without NUL. It needs no making.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// assert!(store.account("5500002").is_ok());
+    /// assert!(store.account("").is_err());
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn account(&self, account: &str) -> Result<Account> {
         self.handle.engine()?;
         check_account(account)?;
@@ -69,36 +78,103 @@ impl Store {
     }
 
     /// The accounts that hold names or have a policy, in bytewise order.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// assert_eq!(store.accounts()?[0].account, "5500001");
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn accounts(&self) -> Result<Vec<AccountStats>> {
         Ok(crate::stats::accounts(self.handle.engine()?))
     }
 
     /// Makes every write that was acknowledged so far durable, those of [`crate::Durability::Os`], too.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// use mediacask::{Durability, PutOptions};
+    /// media.put("a.txt", "hello", &PutOptions::new().durability(Durability::Os))?;
+    /// store.sync()?; // now it survives the power cut, too
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn sync(&self) -> Result<()> {
         self.handle.engine()?.commit.sync()
     }
 
     /// Ends every entry whose time has come and frees what can be freed, now; the background does the same
     /// behind. Readers do not need it: what has expired is gone for them at once.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// use mediacask::PutOptions;
+    /// use std::time::Duration;
+    /// media.put("a.txt", "hello", &PutOptions::new().ttl(Duration::from_millis(1)))?;
+    /// while media.contains("a.txt")? {}
+    /// store.sweep()?;
+    /// assert_eq!(store.stats()?.names, 0);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn sweep(&self) -> Result<SweepReport> {
-        self.handle.engine()?.upkeep.sweep_by_hand()
+        let engine = self.handle.engine()?;
+        let _open = engine.hold_open()?;
+        engine.upkeep.sweep_by_hand()
     }
 
     /// Writes the catalog down, so that the next open need not read the log; the background and
     /// [`Store::close`] do the same.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// store.checkpoint_catalog()?;
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn checkpoint_catalog(&self) -> Result<()> {
-        self.handle.engine()?.upkeep.checkpoint(false)
+        let engine = self.handle.engine()?;
+        let _open = engine.hold_open()?;
+        engine.upkeep.checkpoint(false)
     }
 
     /// Drops the index and builds it anew from the log; gives the number of rows. `progress` hears how many
     /// are done, and of how many.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// assert_eq!(store.rebuild_index(&mut |done, total| println!("{done} of {total}"))?, 1);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn rebuild_index(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<u64> {
-        self.handle.engine()?.upkeep.rebuild_index(progress)
+        let engine = self.handle.engine()?;
+        let _open = engine.hold_open()?;
+        engine.upkeep.rebuild_index(progress)
     }
 
     /// Every name, of whatever account, that holds this content, with its account. A scan of all names.
     ///
     /// For the owner of the store: a digest is not a permission.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// media.put("b.txt", "hello", &Default::default())?;
+    /// let names = store.names_of(&mediacask::Digest::of(b"hello"))?;
+    /// assert_eq!(names.len(), 2);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn names_of(&self, digest: &Digest) -> Result<Vec<(String, Entry)>> {
         let engine = self.handle.engine()?;
         let contents = engine.catalog.contents_of(digest);
@@ -121,6 +197,17 @@ impl Store {
 
     /// Takes down every name, of whatever account, that holds this content; gives their number. While it
     /// runs, the content cannot be put. If it is broken off, calling it again goes on.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// media.put("b.txt", "hello", &Default::default())?;
+    /// assert_eq!(store.purge_digest(&mediacask::Digest::of(b"hello"))?, 2);
+    /// assert!(media.get("a.txt")?.is_none());
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn purge_digest(&self, digest: &Digest) -> Result<u64> {
         let engine = self.handle.engine()?;
         let _bar = engine.commit.bar(*digest);
@@ -141,11 +228,30 @@ impl Store {
     }
 
     /// What the store holds and has done.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// media.put("b.txt", "hello", &Default::default())?;
+    /// let stats = store.stats()?;
+    /// assert_eq!((stats.names, stats.contents, stats.dedup_ratio()), (2, 1, 2.0));
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn stats(&self) -> Result<Stats> {
         Ok(crate::stats::store(self.handle.engine()?))
     }
 
     /// How the store does; works after an error has stopped all writing, too.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// assert!(store.health().poisoned.is_none() && store.health().damage.is_empty());
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn health(&self) -> Health {
         crate::stats::health(&self.handle)
     }
@@ -164,6 +270,18 @@ impl Store {
 
     /// Makes everything durable, writes catalog and index down, and lets others have the store. Other
     /// clones answer [`crate::ErrorKind::Closed`] from then on; blobs that are held stay valid.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// let blob = media.get("a.txt")?.expect("just put");
+    /// store.close()?;
+    /// assert_eq!(media.get("a.txt").unwrap_err().kind(), mediacask::ErrorKind::Closed);
+    /// assert_eq!(&blob[..], b"hello");
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
     pub fn close(&self) -> Result<()> {
         self.handle.check().or_else(|error| match error.kind() {
             crate::ErrorKind::Closed => Ok(()),

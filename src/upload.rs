@@ -18,7 +18,7 @@ use crate::limits::BLOB_LEN_MAX;
 use crate::log::blob_files::StagedFile;
 use crate::log::format::CHUNK;
 use crate::log::record::{chunk_crcs, encode_blob_head, encode_file_head};
-use crate::options::{Expected, PutOptions};
+use crate::options::{Durability, Expected, PutOptions};
 
 /// Bytes written to a staged file in one go.
 const PIECE: usize = 1 << 20;
@@ -133,6 +133,7 @@ impl Upload {
     /// Moves what is buffered into the file: whole chunks, or at the end all of it. Written first and
     /// hashed then, so that the disk works meanwhile.
     fn spill(&mut self, engine: &Engine, all: bool) -> Result<()> {
+        let _open = engine.hold_open()?;
         let len = if all { self.buffer.len() } else { self.buffer.len() - self.buffer.len() % CHUNK };
         // A threshold under a chunk spills nothing yet, but what it has gathered is to be a file.
         if self.staged.is_none() {
@@ -180,7 +181,8 @@ impl Upload {
             return Ok(Ready { digest, size: row.len, body: BodySource::Pinned, pin });
         }
         let staged = self.staged.take().expect("spilled above");
-        let name = match engine.files.keep(staged, digest) {
+        let kept = engine.hold_open().and_then(|_open| engine.files.keep(staged, digest));
+        let name = match kept {
             Ok(name) => name,
             Err(error) => {
                 release_pin(engine, pin);
@@ -195,9 +197,9 @@ impl Upload {
 
 /// Lets a pin go whose put will not be.
 pub(crate) fn release_pin(engine: &Engine, pin: Option<(Digest, u32)>) {
-    let durability = crate::options::Durability::Os;
     if pin.is_some() {
-        let _ = engine.submit(Request { intents: Vec::new(), durability, pins: pin.into_iter().collect() });
+        let pins = pin.into_iter().collect();
+        let _ = engine.submit(Request { intents: Vec::new(), durability: Durability::Os, pins });
     }
 }
 
@@ -221,7 +223,10 @@ pub(crate) fn put(engine: &Engine, account: &str, name: &str, ready: Ready, opti
         match (back, outcome) {
             (Some(again), Err(Refused::PrefixUnknown)) => {
                 request = again;
-                crate::prefix::count(engine, &request)?;
+                if let Err(error) = crate::prefix::count(engine, &request) {
+                    abandon(engine, account, request);
+                    return Err(error);
+                }
             }
             (back, Ok(done)) => break (back, Ok(done)),
             (back, Err(Refused::Error(error))) => break (back, Err(error)),
@@ -259,8 +264,16 @@ pub(crate) fn entry(name: &str, digest: Digest, size: u64, options: &PutOptions,
     }
 }
 
+/// Lets go of what was pinned and brought for a request that will not be done.
+pub(crate) fn abandon(engine: &Engine, account: &str, request: Request) {
+    drop_unused_files(engine, account, &request);
+    let _ = engine.submit(Request { intents: Vec::new(), durability: Durability::Os, pins: request.pins });
+}
+
 /// Removes files that a request brought and that its puts, refused or shared, do not stand in.
 pub(crate) fn drop_unused_files(engine: &Engine, account: &str, request: &Request) {
+    // Of a store that was closed meanwhile, the next open removes them.
+    let Ok(_open) = engine.hold_open() else { return };
     for (name, _) in request.blob_files() {
         let row = engine.scope(account).and_then(|scope| engine.catalog.content_of(&name.digest, scope));
         let used = row.is_some_and(|row| engine.lookup.file_of(&row) == Some(name.id));

@@ -6,10 +6,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::accounts::PolicyRow;
+use super::accounts::{PolicyRow, Totals};
 use super::{
-    BLOB_HEAD_LEN, Catalog, ContentId, ContentRow, ENTRY_LEN, NameRow, Place, STORE_SCOPE, content_hash, content_shard,
-    name_hash, name_shard,
+    BLOB_HEAD_LEN, Catalog, ContentId, ContentRow, ENTRY_LEN, Live, NameRow, Place, STORE_SCOPE, content_hash,
+    content_shard, name_hash, name_shard,
 };
 use crate::digest::{Digest, NameKey};
 use crate::options::Policy;
@@ -82,7 +82,7 @@ impl Builder {
     pub(crate) fn blob(&mut self, account: Option<&str>, digest: &Digest, len: u64, sequence: u64, place: Place) {
         let scope = account.map_or(STORE_SCOPE, |account| self.catalog.accounts.intern(account).id);
         let id = self.content(digest, len, scope);
-        let known = self.catalog.content(id).map(|row| row.place).unwrap_or_default();
+        let known = self.catalog.contents[id.shard()].read().get(id.slot()).map(|row| row.place).unwrap_or_default();
         let owner = self.owners.get(&id.0).copied();
         let lost = !self.segments.contains(&known.segment);
         if lost || (sequence > self.floor && owner.is_none_or(|owner| owner <= sequence)) {
@@ -110,68 +110,82 @@ impl Builder {
         ContentId::new(shard, found.unwrap_or_else(|| table.insert(row)))
     }
 
-    /// The catalog, its references and totals counted. What stands in a segment that is missing stands
-    /// nowhere: reading it says so.
+    /// The catalog, its references and totals counted.
     pub(crate) fn finish(self) -> Catalog {
-        let (catalog, segments) = (self.catalog, self.segments);
-        let mut references: HashMap<u32, u32> = HashMap::new();
-        for shard in &catalog.names {
-            for (_, row) in shard.read().iter() {
-                *references.entry(row.content.0).or_default() += 1;
+        let mut catalog = self.catalog;
+        let mut lives = LiveCounts::new(&self.segments);
+        let accounts = catalog.accounts.all();
+        let mut totals = vec![Totals::default(); accounts.len()];
+        for shard in &mut catalog.names {
+            for (_, row) in shard.get_mut().iter() {
+                let mut size = 0;
+                let id = row.content;
+                if let Some(content) = catalog.contents[id.shard()].get_mut().get_mut(id.slot()) {
+                    content.references += 1;
+                    size = content.len;
+                }
+                lives.count(row.place.segment, ENTRY_LEN, |live| live.entries += 1);
+                let totals = &mut totals[row.account as usize];
+                totals.count += 1;
+                totals.bytes += size;
+                totals.sum = totals.sum.wrapping_add(row.key.share(row.sequence));
             }
         }
-        let mut lives: HashMap<u32, super::Live> = HashMap::new();
-        for (shard, table) in catalog.contents.iter().enumerate() {
-            table.write().retain(|slot, row| {
-                row.references = references.get(&ContentId::new(shard, slot).0).copied().unwrap_or(0);
-                if !segments.contains(&row.place.segment) {
-                    row.place = Place::default();
-                }
+        for table in &mut catalog.contents {
+            table.get_mut().retain(|_, row| {
                 if row.references > 0 {
-                    let live = lives.entry(row.place.segment).or_default();
-                    live.blobs += 1;
-                    live.bytes += BLOB_HEAD_LEN + row.len;
+                    lives.count(row.place.segment, BLOB_HEAD_LEN + row.len, |live| live.blobs += 1);
                 }
                 row.references > 0
             });
         }
-        for shard in &catalog.names {
-            for (_, row) in shard.read().iter() {
-                let live = lives.entry(row.place.segment).or_default();
-                live.entries += 1;
-                live.bytes += ENTRY_LEN;
-                let size = catalog.content(row.content).map_or(0, |content| content.len);
-                if let Some(account) = catalog.accounts.get(row.account) {
-                    let totals = &mut account.state.lock().totals;
-                    totals.count += 1;
-                    totals.bytes += size;
-                    totals.sum = totals.sum.wrapping_add(row.key.share(row.sequence));
-                }
+        for (account, totals) in accounts.iter().zip(totals) {
+            let mut state = account.state.lock();
+            state.totals = totals;
+            if let Some(policy) = state.policy {
+                lives.count(policy.place.segment, ENTRY_LEN, |live| live.policies += 1);
             }
         }
-        for account in catalog.accounts.all() {
-            if let Some(policy) = account.state.lock().policy {
-                lives.entry(policy.place.segment).or_default().policies += 1;
-            }
-        }
-        *catalog.lives.lock() = lives;
+        *catalog.lives.get_mut() = lives.0.into_iter().collect();
         catalog
+    }
+}
+
+/// What is alive in each segment, by id: counted for every row there is, so without hashing.
+struct LiveCounts(Vec<(u32, Live)>);
+
+impl LiveCounts {
+    fn new(segments: &HashSet<u32>) -> LiveCounts {
+        let mut lives: Vec<_> = segments.iter().map(|id| (*id, Live::default())).collect();
+        lives.sort_unstable_by_key(|(id, _)| *id);
+        LiveCounts(lives)
+    }
+
+    /// A segment that is missing counts, too, as long as something should stand in it.
+    fn count(&mut self, segment: u32, bytes: u64, count: impl Fn(&mut Live)) {
+        let place = self.0.binary_search_by_key(&segment, |(id, _)| *id).unwrap_or_else(|place| {
+            self.0.insert(place, (segment, Live::default()));
+            place
+        });
+        let live = &mut self.0[place].1;
+        count(live);
+        live.bytes += bytes;
     }
 }
 
 impl Catalog {
     /// Files a name's row of a checkpoint.
-    pub(super) fn load_name(&self, row: NameRow) {
-        let mut table = self.names[name_shard(row.key)].write();
+    pub(super) fn load_name(&mut self, row: NameRow) {
+        let table = self.names[name_shard(row.key)].get_mut();
         if table.find(name_hash(row.key), |known| known.key == row.key).is_none() {
             table.insert(row);
         }
     }
 
     /// Files a content's row of a checkpoint.
-    pub(super) fn load_content(&self, row: ContentRow) -> ContentId {
+    pub(super) fn load_content(&mut self, row: ContentRow) -> ContentId {
         let shard = content_shard(&row.digest);
-        let mut table = self.contents[shard].write();
+        let table = self.contents[shard].get_mut();
         let found = table.find(row_hash(&row), |known| known.digest == row.digest && known.scope == row.scope);
         ContentId::new(shard, found.unwrap_or_else(|| table.insert(row)))
     }

@@ -192,7 +192,7 @@ pub(crate) fn read(bytes: &[u8], store_id: &[u8; 16]) -> Option<Loaded> {
         next_segment: number(44),
         clean: number(12) == 1,
     };
-    let catalog = Catalog::new();
+    let mut catalog = Catalog::new();
     let mut rest = Reader(&bytes[HEADER_LEN..]);
     for _ in 0..number(56) {
         read_account(&mut rest, &catalog)?;
@@ -203,8 +203,8 @@ pub(crate) fn read(bytes: &[u8], store_id: &[u8; 16]) -> Option<Loaded> {
     let content_rows = rest.take(contents.checked_mul(CONTENT_LEN)?)?;
     let name_rows = rest.take(names.checked_mul(NAME_LEN)?)?;
     catalog.reserve(names, contents);
-    let ids = read_contents(content_rows, &catalog)?;
-    read_names(name_rows, &catalog, &ids, stamp.sequence)?;
+    let ids = read_contents(content_rows, &mut catalog)?;
+    read_names(name_rows, &mut catalog, &ids, stamp.sequence)?;
     Some(Loaded { stamp, segments, active, catalog })
 }
 
@@ -230,7 +230,7 @@ fn read_account(rest: &mut Reader<'_>, catalog: &Catalog) -> Option<()> {
 }
 
 /// Files the contents; gives for each shard the new id of each old slot.
-fn read_contents(rows: &[u8], catalog: &Catalog) -> Option<Vec<Vec<Option<ContentId>>>> {
+fn read_contents(rows: &[u8], catalog: &mut Catalog) -> Option<Vec<Vec<Option<ContentId>>>> {
     let mut ids = vec![Vec::new(); super::SHARDS];
     for row in rows.chunks_exact(CONTENT_LEN) {
         let mut fields = Reader(row);
@@ -251,7 +251,8 @@ fn read_contents(rows: &[u8], catalog: &Catalog) -> Option<Vec<Vec<Option<Conten
     Some(ids)
 }
 
-fn read_names(rows: &[u8], catalog: &Catalog, ids: &[Vec<Option<ContentId>>], floor: u64) -> Option<()> {
+fn read_names(rows: &[u8], catalog: &mut Catalog, ids: &[Vec<Option<ContentId>>], floor: u64) -> Option<()> {
+    let accounts = catalog.accounts.all().len() as u32;
     for row in rows.chunks_exact(NAME_LEN) {
         let key = NameKey(u128::from_le_bytes(row[..16].try_into().ok()?));
         let mut fields = Reader(&row[16..]);
@@ -260,7 +261,9 @@ fn read_names(rows: &[u8], catalog: &Catalog, ids: &[Vec<Option<ContentId>>], fl
         let (old, account) = (ContentId(fields.u32()?), fields.u32()?);
         if sequence <= floor {
             let content = ids.get(old.shard())?.get(old.slot() as usize).copied().flatten()?;
-            catalog.accounts.get(account)?;
+            if account >= accounts {
+                return None;
+            }
             catalog.load_name(NameRow { key, sequence, expires_ms, place, content, account });
         }
     }

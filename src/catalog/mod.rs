@@ -230,10 +230,10 @@ impl Catalog {
         table.find(name_hash(key), |row| row.key == key).and_then(|slot| table.get(slot).copied())
     }
 
-    /// The row of a content by its slot. The content may have gone since the slot was read, and another
+    /// The row of a content by its slot; `None` of one that has gone since the slot was read. Another may
     /// have come in its place: the caller compares digests.
     pub(crate) fn content(&self, id: ContentId) -> Option<ContentRow> {
-        self.contents[id.shard()].read().get(id.slot()).copied()
+        self.contents[id.shard()].read().get(id.slot()).copied().filter(|row| row.references > 0)
     }
 
     /// The row of a content.
@@ -253,43 +253,84 @@ impl Catalog {
     }
 
     /// Makes a group's changes visible, in the log's order; gives what they let go.
+    /// 1. Contents get their references: no name shows one that is not there.
+    /// 2. The names change, all at once: who sees one part of a batch finds all the others.
+    /// 3. What was replaced is let go.
     pub(crate) fn apply(&self, changes: Vec<Change<'_>>) -> Vec<LetGo> {
         let mut let_go = Vec::new();
-        for change in changes {
-            match change {
-                Change::Put { key, account, name, sequence, expires_ms, place, digest, size, scope, blob } => {
-                    let content = self.refer(&digest, size, scope, blob, &mut let_go);
-                    let row = NameRow { key, sequence, expires_ms, place, content, account: account.id };
-                    self.come_alive(place.segment, |live| live.entries += 1, ENTRY_LEN);
-                    self.will_expire(place.segment, expires_ms, key, sequence);
-                    let old = self.set_name(row);
-                    let old_size = old.map(|old| self.drop_entry(&old, &mut let_go));
-                    let mut state = account.state.lock();
-                    state.totals.take_out(key, old.map(|old| old.sequence), old_size);
-                    state.totals.count += 1;
-                    state.totals.bytes += size;
-                    state.totals.sum = state.totals.sum.wrapping_add(key.share(sequence));
-                    state.changed(key, name, Member { sequence, size: Some(size), expires_ms });
-                }
-                Change::End { key, account, name, sequence } => {
-                    let old = self.remove_name(key);
-                    let old_size = old.map(|old| self.drop_entry(&old, &mut let_go));
-                    let mut state = account.state.lock();
-                    state.totals.take_out(key, old.map(|old| old.sequence), old_size);
-                    state.changed(key, name, Member { sequence, size: None, expires_ms: 0 });
-                }
-                Change::Policy { account, policy, sequence, place } => {
-                    self.come_alive(place.segment, |live| live.policies += 1, ENTRY_LEN);
-                    let old = account.state.lock().policy.replace(PolicyRow { policy, sequence, place });
-                    let_go.extend(old.map(|old| LetGo::Policy(old.place)));
-                }
-                Change::Pinned { digest, size, scope, blob } => {
-                    self.refer(&digest, size, scope, Some(blob), &mut let_go);
-                }
-                Change::Unpin { digest, scope } => self.release_of(&digest, scope, &mut let_go),
-            }
+        let rows: Vec<_> = changes.iter().map(|change| self.row_of(change, &mut let_go)).collect();
+        let replaced = self.change_names(&changes, &rows);
+        for (change, old) in changes.into_iter().zip(replaced) {
+            self.conclude(change, old, &mut let_go);
         }
         let_go
+    }
+
+    /// The row a name gets, its content referred to.
+    fn row_of(&self, change: &Change<'_>, let_go: &mut Vec<LetGo>) -> Option<NameRow> {
+        match *change {
+            Change::Put { key, ref account, sequence, expires_ms, place, ref digest, size, scope, blob, .. } => {
+                let content = self.refer(digest, size, scope, blob, let_go);
+                self.come_alive(place.segment, |live| live.entries += 1, ENTRY_LEN);
+                Some(NameRow { key, sequence, expires_ms, place, content, account: account.id })
+            }
+            Change::Pinned { ref digest, size, scope, blob } => {
+                self.refer(digest, size, scope, Some(blob), let_go);
+                None
+            }
+            Change::End { .. } | Change::Policy { .. } | Change::Unpin { .. } => None,
+        }
+    }
+
+    /// Gives names their rows, or takes them away; gives the rows that stood there.
+    fn change_names(&self, changes: &[Change<'_>], rows: &[Option<NameRow>]) -> Vec<Option<NameRow>> {
+        let key_of = |change: &Change<'_>| match change {
+            Change::Put { key, .. } | Change::End { key, .. } => Some(*key),
+            _ => None,
+        };
+        let mut shards: Vec<usize> = changes.iter().filter_map(key_of).map(name_shard).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        // Nobody else holds two of them, and readers hold none while they wait.
+        let mut tables: Vec<_> = shards.iter().map(|shard| self.names[*shard].write()).collect();
+        let change_name = |(change, row): (&Change<'_>, &Option<NameRow>)| {
+            let key = key_of(change)?;
+            let table = &mut *tables[shards.binary_search(&name_shard(key)).expect("locked above")];
+            match *row {
+                Some(row) => set_name(table, row),
+                None => remove_name(table, key),
+            }
+        };
+        changes.iter().zip(rows).map(change_name).collect()
+    }
+
+    /// Does what a change has done beside names and contents, and lets go of what it replaced.
+    fn conclude(&self, change: Change<'_>, old: Option<NameRow>, let_go: &mut Vec<LetGo>) {
+        let old_size = old.map(|old| self.drop_entry(&old, let_go));
+        match change {
+            Change::Put { key, account, name, sequence, expires_ms, place, size, .. } => {
+                // Its row comes first: the sweeper passes over what the catalog does not have.
+                self.will_expire(place.segment, expires_ms, key, sequence);
+                let mut state = account.state.lock();
+                state.totals.take_out(key, old.map(|old| old.sequence), old_size);
+                state.totals.count += 1;
+                state.totals.bytes += size;
+                state.totals.sum = state.totals.sum.wrapping_add(key.share(sequence));
+                state.changed(key, name, Member { sequence, size: Some(size), expires_ms });
+            }
+            Change::End { key, account, name, sequence } => {
+                let mut state = account.state.lock();
+                state.totals.take_out(key, old.map(|old| old.sequence), old_size);
+                state.changed(key, name, Member { sequence, size: None, expires_ms: 0 });
+            }
+            Change::Policy { account, policy, sequence, place } => {
+                self.come_alive(place.segment, |live| live.policies += 1, ENTRY_LEN);
+                let old = account.state.lock().policy.replace(PolicyRow { policy, sequence, place });
+                let_go.extend(old.map(|old| LetGo::Policy(old.place)));
+            }
+            Change::Pinned { .. } => {}
+            Change::Unpin { digest, scope } => self.release_of(&digest, scope, let_go),
+        }
     }
 
     /// Counts what was let go as dead; the changes that let it go are durable.
@@ -366,22 +407,11 @@ impl Catalog {
     }
 
     fn set_name(&self, row: NameRow) -> Option<NameRow> {
-        let mut table = self.names[name_shard(row.key)].write();
-        match table.find(name_hash(row.key), |known| known.key == row.key) {
-            Some(slot) => table.get_mut(slot).map(|known| std::mem::replace(known, row)),
-            None => {
-                table.insert(row);
-                None
-            }
-        }
+        set_name(&mut self.names[name_shard(row.key)].write(), row)
     }
 
     fn remove_name(&self, key: NameKey) -> Option<NameRow> {
-        let mut table = self.names[name_shard(key)].write();
-        let slot = table.find(name_hash(key), |row| row.key == key)?;
-        let row = table.get(slot).copied();
-        table.remove(slot);
-        row
+        remove_name(&mut self.names[name_shard(key)].write(), key)
     }
 
     fn come_alive(&self, segment: u32, count: impl Fn(&mut Live), bytes: u64) {
@@ -495,6 +525,23 @@ impl Catalog {
         }
         wrong
     }
+}
+
+fn set_name(table: &mut Table<NameRow>, row: NameRow) -> Option<NameRow> {
+    match table.find(name_hash(row.key), |known| known.key == row.key) {
+        Some(slot) => table.get_mut(slot).map(|known| std::mem::replace(known, row)),
+        None => {
+            table.insert(row);
+            None
+        }
+    }
+}
+
+fn remove_name(table: &mut Table<NameRow>, key: NameKey) -> Option<NameRow> {
+    let slot = table.find(name_hash(key), |row| row.key == key)?;
+    let row = table.get(slot).copied();
+    table.remove(slot);
+    row
 }
 
 impl accounts::Totals {

@@ -73,6 +73,8 @@ impl Drop for Bar<'_> {
 struct Behind {
     /// The end of what is durable and applied.
     durable: Position,
+    /// Something was applied that is not durable yet.
+    outstanding: bool,
     /// Let go by changes that are not durable yet.
     unsettled: Vec<LetGo>,
     /// Let go for good, for upkeep to free what has a file of its own.
@@ -113,16 +115,24 @@ impl Commit {
     /// Makes all that was acknowledged so far durable.
     pub(crate) fn sync(&self) -> Result<()> {
         self.check_poison()?;
-        let mut tail = self.log.tail();
-        self.log.sync(&mut tail).map_err(|error| self.poison_if_lasting(error))?;
-        self.settle(&tail, Vec::new());
+        self.sync_tail(&mut self.log.tail())
+    }
+
+    /// The same for who holds the right to write.
+    pub(crate) fn sync_tail(&self, tail: &mut Tail) -> Result<()> {
+        self.log.sync(tail).map_err(|error| self.poison_if_lasting(error))?;
+        self.settle(tail, Vec::new());
         Ok(())
     }
 
     /// The same, when something is outstanding.
     pub(crate) fn sync_if_behind(&self) -> Result<()> {
-        let behind = !self.log.tail().is_synced();
-        if behind { self.sync() } else { self.check_poison() }
+        if self.is_behind() { self.sync() } else { self.check_poison() }
+    }
+
+    /// Whether something was acknowledged that is not durable yet. Waits for nobody who writes.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind.lock().outstanding
     }
 
     /// Leads a group: as few runs as the segment's room allows, normally one.
@@ -175,7 +185,8 @@ impl Commit {
     fn settle(&self, tail: &Tail, let_go: Vec<LetGo>) {
         let mut behind = self.behind.lock();
         behind.unsettled.extend(let_go);
-        if tail.is_synced() {
+        behind.outstanding = !tail.is_synced();
+        if !behind.outstanding {
             let settled = std::mem::take(&mut behind.unsettled);
             self.catalog.settle(&settled);
             behind.settled.extend(
@@ -211,18 +222,15 @@ impl Commit {
         }
     }
 
-    /// Keeps a failure that must stop all writing. The one place that poisons.
+    /// Keeps a failure that must stop all writing: a sync that failed, an append that could not be taken
+    /// back. The one place that poisons.
     fn poison_if_lasting(&self, error: Error) -> Error {
         match error.kind() {
-            ErrorKind::NoSpace | ErrorKind::TooLarge | ErrorKind::Closed | ErrorKind::Poisoned
-                if error.kind() != ErrorKind::Poisoned || self.poison.get().is_some() =>
-            {
-                error
-            }
-            _ => {
+            ErrorKind::Poisoned => {
                 let why = "writing has stopped, reads go on; open the store again";
                 self.poison.get_or_init(|| error.become_kind(ErrorKind::Poisoned, why)).clone()
             }
+            _ => error,
         }
     }
 

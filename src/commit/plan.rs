@@ -145,8 +145,8 @@ impl<'a> Plan<'a> {
                 return Err(error);
             }
         }
-        self.needs_sync |=
-            request.durability == Durability::Sync && !(draft.head.is_empty() && draft.bodies.is_empty());
+        // Also when nothing is to be written: that a name is absent may rest on a delete that is not durable.
+        self.needs_sync |= request.durability == Durability::Sync;
         let done = self.take(tail, draft, first);
         self.changes.extend(request.pins.iter().map(unpin));
         Ok(done)
@@ -480,8 +480,13 @@ impl<'a> Plan<'a> {
         let (old_count, old_size) = old.map_or((0, 0), |known| (1, known.size.cast_signed()));
         let count = sum(totals.count, |p| p.0) - old_count + 1;
         let bytes = sum(totals.bytes, |p| p.1) - old_size + size.cast_signed();
-        let over = |quota: Option<u64>, held: i64| quota.filter(|quota| held > quota.cast_signed());
-        let complaint = match (over(policy.quota_bytes, bytes), over(policy.quota_count, count)) {
+        // Beyond a quota that was lowered since, what does not make it worse is still done.
+        let over = |quota: Option<u64>, held: i64, more: bool| {
+            quota.filter(|quota| more && u64::try_from(held).is_ok_and(|held| held > *quota))
+        };
+        let more_bytes = size.cast_signed() > old_size;
+        let over = (over(policy.quota_bytes, bytes, more_bytes), over(policy.quota_count, count, old.is_none()));
+        let complaint = match over {
             (Some(quota), _) => format!("{bytes} bytes; its quota is {quota}"),
             (None, Some(quota)) => format!("{count} names; its quota is {quota}"),
             (None, None) => return Ok(()),

@@ -45,8 +45,15 @@ impl BlobFileName {
 pub(crate) struct BlobFile {
     pub(crate) path: PathBuf,
     pub(crate) map: Arc<Map>,
-    /// One bit a chunk.
-    pub(crate) checked: Checked,
+    /// One bit a chunk, for as long as the store is open.
+    pub(crate) checked: Arc<Checked>,
+}
+
+/// What is known of a blob's file since it was opened first.
+struct Known {
+    /// Its map, while somebody reads it.
+    file: Weak<BlobFile>,
+    checked: Arc<Checked>,
 }
 
 /// The files of large blobs.
@@ -54,8 +61,8 @@ pub(crate) struct BlobFiles {
     disk: Arc<dyn Disk>,
     staging: PathBuf,
     files: PathBuf,
-    /// Guards which files are mapped now, so that readers of one share a map.
-    open: Mutex<HashMap<u64, Weak<BlobFile>>>,
+    /// Guards which files are mapped now, so that readers of one share a map, and which chunks were checked.
+    open: Mutex<HashMap<u64, Known>>,
     /// Guards which subdirectories are known to exist, durably.
     known: Mutex<HashSet<String>>,
 }
@@ -117,7 +124,7 @@ impl BlobFiles {
 
     /// The file of a blob of `len` bytes.
     pub(crate) fn open(&self, name: &BlobFileName, len: u64) -> Result<Arc<BlobFile>> {
-        if let Some(open) = self.open.lock().get(&name.id).and_then(Weak::upgrade) {
+        if let Some(open) = self.open.lock().get(&name.id).and_then(|known| known.file.upgrade()) {
             return Ok(open);
         }
         let path = self.path_of(name);
@@ -132,16 +139,18 @@ impl BlobFiles {
             return Err(Error::corrupt(&path, facts.len, format!("the file ends there, but has held {len} bytes")));
         }
         let map = Arc::new(file.map(len).map_err(|e| Error::io("map", &path, e))?);
-        let opened = Arc::new(BlobFile { path, map, checked: Checked::new(chunks(len)) });
         let mut open = self.open.lock();
-        open.retain(|_, file| file.strong_count() > 0);
-        open.insert(name.id, Arc::downgrade(&opened));
+        let before = open.get(&name.id).map(|known| known.checked.clone());
+        let checked = before.unwrap_or_else(|| Arc::new(Checked::new(chunks(len))));
+        let opened = Arc::new(BlobFile { path, map, checked: checked.clone() });
+        open.insert(name.id, Known { file: Arc::downgrade(&opened), checked });
         Ok(opened)
     }
 
     /// Removes the file of a blob nobody refers to, durably. Readers that have it mapped keep it.
     pub(crate) fn remove(&self, name: &BlobFileName) -> Result<()> {
         let path = self.path_of(name);
+        self.open.lock().remove(&name.id);
         match self.disk.unlink(&path) {
             Err(error) if error.kind() != IoKind::NotFound => Err(Error::io("remove", &path, error)),
             _ => {

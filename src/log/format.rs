@@ -42,12 +42,13 @@
 //!  6  2  zero              8  8  salt of the segment                      16  4  segment id
 //! 20  4  head length      24  8  body length                              32  8  sequence
 //! 40  8  sequence of the record before it in this segment (0: first)      48  8  proven end
-//! 56  4  sequence numbers it takes (a commit: its operations; else 1)     60  4  CRC-32 of bytes 0..60 and the head
+//! 56  4  sequence numbers it takes (a commit: its operations; else 1)     60  4  CRC-32: see below
 //! 64     head, then body, then zeros to a multiple of 8
 //! ```
 //!
 //! A record *stands* iff magic, salt, segment id and kind are right, the lengths are within the limits
-//! and within the segment, and the CRC holds. The proven end is the offset up to which the segment was
+//! and within the segment, and the CRC holds: of bytes 0..60, the record's offset in the segment (8 bytes),
+//! and the head. So what a body holds never stands, be it this very segment's file. The proven end is the offset up to which the segment was
 //! known to be durable when the record was written. The CRCs of the body's chunks stand in the head.
 //!
 //! ```text

@@ -36,6 +36,8 @@ const SMALL_SEGMENT_LEN: u64 = 8 << 20;
 const LARGE_SEGMENT_LEN: u64 = 128 << 20;
 /// Spares beyond a sixteenth of the segments and this many are given back to the disk.
 const SPARES_MIN: usize = 4;
+/// Without a spare in reserve, this share of a segment is kept for deletes.
+const KEPT_SHARE: u64 = 16;
 /// After a sync that failed nobody knows what is durable, and a later one that succeeds proves nothing.
 const SYNC_FAILED: &str = "what was written may not be on the disk; open the store again";
 
@@ -102,6 +104,8 @@ pub(crate) struct Log {
     tail: Mutex<Tail>,
     /// Guards the list of spares. Never held across I/O.
     spares: Mutex<Vec<Spare>>,
+    /// Segments that names stand in, and whose files were not there at open. Should one come back, it counts.
+    pub(crate) missing: Vec<u32>,
     pub(crate) counters: Counters,
 }
 
@@ -111,6 +115,8 @@ pub(crate) struct Found {
     pub(crate) spares: Vec<(PathBuf, u64, bool)>,
     pub(crate) predecessor: Position,
     pub(crate) next_segment: u32,
+    /// Segments that names stand in, and whose files are not there.
+    pub(crate) missing: Vec<u32>,
     pub(crate) last_sequence: u64,
     /// The segment to go on with, its end and its rows, after a clean close.
     pub(crate) resume: Option<(Arc<Segment>, u64, Rows)>,
@@ -147,6 +153,7 @@ impl Log {
                 next_sequence: range_begin,
             }),
             spares: Mutex::new(spares.collect()),
+            missing: found.missing,
             counters: Counters::default(),
         }
     }
@@ -193,13 +200,18 @@ impl Log {
     /// Sees to it that a group of `len` bytes with `rows` rows and `texts` bytes of new accounts can be
     /// appended: goes on in the active segment, or seals it and begins the next.
     pub(crate) fn make_room(&self, tail: &mut Tail, len: u64, rows: usize, texts: usize, room: Room) -> Result<()> {
-        if let Some(active) = &tail.active
-            && active.end + len + active.rows.footer_len(rows, texts) + PAGE > active.segment.len()
-        {
-            self.seal(tail)?;
-        }
-        if tail.active.is_none() {
-            self.begin(tail, room)?;
+        let is_without_reserve = room == Room::Ordinary && self.spares.lock().is_empty();
+        let fits = |active: &Active| {
+            let kept = if is_without_reserve { active.segment.len() / KEPT_SHARE } else { 0 };
+            active.end + len + active.rows.footer_len(rows, texts) + PAGE + kept <= active.segment.len()
+        };
+        if !tail.active.as_ref().is_some_and(fits) {
+            // The next one's room first: when there is none, what is left of this one still takes deletes.
+            let spare = self.take_spare(tail, room)?;
+            if let Err(error) = self.seal(tail).and_then(|()| self.begin(tail, &spare)) {
+                self.spares.lock().push(spare);
+                return Err(error);
+            }
         }
         if tail.active.as_ref().is_some_and(|active| active.unopened) {
             self.open_range(tail)?;
@@ -297,23 +309,16 @@ impl Log {
         Ok(())
     }
 
-    /// Begins the next segment, in a spare or in a new file. A crash
+    /// Begins the next segment in a spare. A crash
     /// 1. before the rename leaves a spare;
     /// 2. after it, a segment without records, which recovery finds in order.
-    fn begin(&self, tail: &mut Tail, room: Room) -> Result<()> {
-        let spare = self.take_spare(tail, room)?;
-        let rewritten = spare.rewritten;
-        let segment = match self.begin_in(tail, &spare.path) {
-            Ok(segment) => Arc::new(segment),
-            Err(error) => {
-                self.spares.lock().push(spare);
-                return Err(error);
-            }
-        };
+    fn begin(&self, tail: &mut Tail, spare: &Spare) -> Result<()> {
+        let segment = Arc::new(self.begin_in(tail, &spare.path)?);
         segment.reveal(RECORDS_AT);
         self.table.write().insert(segment.id(), segment.clone());
         tail.next_segment += 1;
         let (end, rows) = (RECORDS_AT, Rows::new());
+        let rewritten = spare.rewritten;
         tail.active = Some(Active { segment, end, synced: end, rows, rewritten, unopened: false });
         Ok(())
     }
@@ -338,19 +343,24 @@ impl Log {
 
     fn take_spare(&self, tail: &mut Tail, room: Room) -> Result<Spare> {
         let wanted = self.segment_len();
-        let keep = usize::from(room == Room::Ordinary);
         let take = |keep: usize| {
             let mut spares = self.spares.lock();
-            let place = spares.iter().rposition(|spare| spare.len == wanted);
+            let fitting = spares.iter().rposition(|spare| spare.len == wanted);
+            // For what frees space, any will do.
+            let place = if keep == 0 { fitting.or(spares.len().checked_sub(1)) } else { fitting };
             place.filter(|_| spares.len() > keep).map(|place| spares.swap_remove(place))
         };
         if let Some(spare) = take(1) {
             return Ok(spare);
         }
+        if room == Room::Ordinary && self.spares.lock().is_empty() && !self.table.read().is_empty() {
+            // Upkeep has not come to it, or found no room: nothing ordinary goes on without a reserve.
+            let reserve = self.allocate_spare(tail, self.segment_len.unwrap_or(SMALL_SEGMENT_LEN))?;
+            self.spares.lock().push(reserve);
+        }
         match self.allocate_spare(tail, wanted) {
-            Ok(spare) => Ok(spare),
-            Err(error) if error.kind() == ErrorKind::NoSpace => take(keep).ok_or(error),
-            Err(error) => Err(error),
+            Err(error) if error.kind() == ErrorKind::NoSpace && room == Room::Reserve => take(0).ok_or(error),
+            allocated => allocated,
         }
     }
 
@@ -530,9 +540,9 @@ impl<'a> Group<'a> {
             proven: self.synced,
             count,
         };
-        let mut front = header.encode(head).to_vec();
-        front.extend_from_slice(head);
         let offset = self.end;
+        let mut front = header.encode(offset, head).to_vec();
+        front.extend_from_slice(head);
         let padding = (header.len() - header.body_at() - header.body_len) as usize;
         self.pieces.push(Piece { header, offset, front, body, padding });
         self.end += header.len();

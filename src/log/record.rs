@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::format::{CHUNK, align, array_at, chunks, u16_at, u32_at, u64_at};
-use crate::digest::{Digest, crc, crc_of_two};
+use crate::digest::{Digest, crc, crc_of_three, crc_of_two};
 use crate::entry::{Entry, Facts, time_of};
 use crate::limits::BLOB_LEN_MAX;
 use crate::options::Policy;
@@ -47,8 +47,8 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// The 64 bytes in front of `head`.
-    pub(crate) fn encode(&self, head: &[u8]) -> [u8; HEADER_LEN] {
+    /// The 64 bytes in front of `head`, of a record that stands at `offset` of its segment.
+    pub(crate) fn encode(&self, offset: u64, head: &[u8]) -> [u8; HEADER_LEN] {
         debug_assert_eq!(head.len(), self.head_len as usize);
         let mut bytes = [0; HEADER_LEN];
         bytes[..4].copy_from_slice(MAGIC);
@@ -62,7 +62,7 @@ impl Header {
         bytes[40..48].copy_from_slice(&self.previous.to_le_bytes());
         bytes[48..56].copy_from_slice(&self.proven.to_le_bytes());
         bytes[56..60].copy_from_slice(&self.count.to_le_bytes());
-        let check = crc_of_two(&bytes[..60], head);
+        let check = check(&bytes, offset, head);
         bytes[60..].copy_from_slice(&check.to_le_bytes());
         bytes
     }
@@ -100,9 +100,9 @@ impl Header {
         within.then_some(header)
     }
 
-    /// Whether the CRC at the end of `bytes`, the encoded header, holds for it and `head`.
-    pub(crate) fn stands(bytes: &[u8], head: &[u8]) -> bool {
-        u32_at(bytes, 60) == crc_of_two(&bytes[..60], head)
+    /// Whether the CRC at the end of `bytes`, the encoded header, holds for it, `offset` and `head`.
+    pub(crate) fn stands(bytes: &[u8], offset: u64, head: &[u8]) -> bool {
+        u32_at(bytes, 60) == check(bytes, offset, head)
     }
 
     /// Offset of the body within the record.
@@ -114,6 +114,12 @@ impl Header {
     pub(crate) fn len(&self) -> u64 {
         align(self.body_at() + self.body_len)
     }
+}
+
+/// The CRC of a record. The offset is part of it: a copy that stands elsewhere, in a body that is a
+/// segment's file, is no record.
+fn check(header: &[u8], offset: u64, head: &[u8]) -> u32 {
+    crc_of_three(&header[..60], &offset.to_le_bytes(), head)
 }
 
 /// Length of a record of these parts, its padding included.

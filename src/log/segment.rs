@@ -136,7 +136,7 @@ impl Segment {
             return Ok(None);
         }
         let head = self.bytes(offset + HEADER_LEN as u64, header.head_len as usize)?;
-        Ok(Header::stands(&fixed, &head).then_some((header, head)))
+        Ok(Header::stands(&fixed, offset, &head).then_some((header, head)))
     }
 
     /// The bytes of the operation at `offset`, which stands.

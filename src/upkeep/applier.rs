@@ -7,11 +7,11 @@
 //! Whoever holds the applier's lock moves it: the background thread, or a listing that cannot wait.
 
 use std::collections::{HashMap, HashSet};
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
 use super::Upkeep;
 use crate::catalog::Catalog;
-use crate::digest::Secret;
+use crate::digest::{NameKey, Secret};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Broken, Change, Index, Position as IndexPosition};
 use crate::log::format::RECORDS_AT;
@@ -32,6 +32,9 @@ pub(crate) struct Applier {
     summed_from: Position,
     /// Per account: how many rows there should be, and the sum of their shares.
     sums: HashMap<String, (u64, u128)>,
+    /// Names that have no row though they should: their entries are damaged, and nobody knows how they are
+    /// called. Per key the account and the sequence.
+    nameless: HashMap<NameKey, (u32, u64)>,
     /// Rows that can be compared with the sums only from here on: they were gathered until then.
     sound_from: Position,
     /// Accounts whose rows were found to add up.
@@ -66,12 +69,22 @@ impl Applier {
             None if end == Position::default() => (end, None),
             None => (end, Some("the index does not say where in the log it stands".to_owned())),
         };
-        Applier { position, summed_from: end, sums, sound_from: end, checked: HashSet::new(), flushed: position, stale }
+        Applier {
+            position,
+            summed_from: end,
+            sums,
+            nameless: HashMap::new(),
+            sound_from: end,
+            checked: HashSet::new(),
+            flushed: position,
+            stale,
+        }
     }
 
     fn sum(&mut self, secret: &Secret, op: &OpView<'_>) {
         let key = secret.name_key(op.account(), op.name());
         let stamp = op.stamp();
+        self.nameless.remove(&key);
         if !self.sums.contains_key(op.account()) {
             self.sums.insert(op.account().to_owned(), (0, 0));
         }
@@ -88,9 +101,10 @@ impl Applier {
 }
 
 impl Upkeep {
-    /// Where the index stands in the log.
-    pub(crate) fn applied(&self) -> Position {
-        self.applier.lock().position
+    /// Where in the log the index will go on after a restart; one that is to be built anew needs none of it.
+    pub(crate) fn index_flushed(&self) -> Position {
+        let applier = self.applier.lock();
+        if applier.stale.is_some() { applier.position } else { applier.flushed }
     }
 
     /// Moves the index up to `to`. Rows that are to be built anew are left to who needs them.
@@ -141,8 +155,13 @@ impl Upkeep {
 
     fn adds_up(&self, applier: &Applier, account: &str) -> Result<bool, Broken> {
         let share = |name: &str, sequence: u64| self.log.secret.name_key(account, name).share(sequence);
-        let found = self.index.rows_sum(account, &share)?;
-        Ok(found == applier.sums.get(account).copied().unwrap_or_default())
+        let (mut count, mut sum) = self.index.rows_sum(account, &share)?;
+        let id = self.catalog.accounts.find(account).map(|account| account.id);
+        for (key, (_, sequence)) in applier.nameless.iter().filter(|(_, (of, _))| Some(*of) == id) {
+            count += 1;
+            sum = sum.wrapping_add(key.share(*sequence));
+        }
+        Ok((count, sum) == applier.sums.get(account).copied().unwrap_or_default())
     }
 
     /// Reads the log from where the index stands up to `to`, and changes rows accordingly.
@@ -223,13 +242,13 @@ impl Upkeep {
     fn rebuild(&self, applier: &mut Applier, progress: &mut dyn FnMut(u64, u64)) -> Result<u64> {
         let why = applier.stale.take().unwrap_or_else(|| "it is to be built anew".to_owned());
         applier.checked.clear();
-        self.index.set_aside(&why);
         self.commit.sync_if_behind()?;
         let begin = self.commit.durable();
         // The sums must stand where the rows are followed from; the rows themselves are gathered below.
-        applier.stale = Some(why);
+        applier.stale = Some(why.clone());
         let _ = self.advance(applier, begin)?;
         let mut rows = self.gather_rows(applier, None)?;
+        self.index.set_aside(&why);
         rows.sort_unstable();
         let total = rows.len() as u64;
         let position = IndexPosition { segment: begin.segment, offset: begin.offset, store_id: self.home.store.id };
@@ -248,10 +267,10 @@ impl Upkeep {
 
     /// Puts the rows of one account right, in their place. Nobody reads them: they were not found to add up.
     fn mend(&self, applier: &mut Applier, account: &str) -> Result<Result<(), Broken>> {
+        let rows = self.gather_rows(applier, Some(account))?;
         if let Err(broken) = self.index.clear_account(account) {
             return Ok(Err(broken));
         }
-        let rows = self.gather_rows(applier, Some(account))?;
         for rows in rows.chunks(BATCH) {
             let set = |(account, name, sequence): &(String, String, u64)| RowChange {
                 account: account.clone(),
@@ -266,28 +285,43 @@ impl Upkeep {
         Ok(Ok(()))
     }
 
-    /// The row of every name, or of those of one account, by reading its entry in the log. Rows whose entry is
-    /// damaged cannot be, and are taken out of the sums. The rows add up from the end of the log as it then is.
+    /// The row of every name, or of those of one account, by reading its entry in the log; if that is damaged,
+    /// from the index as it still is. The rows add up from the end of the log as it then is.
     fn gather_rows(&self, applier: &mut Applier, only: Option<&str>) -> Result<Vec<(String, String, u64)>> {
         let id = only.map(|account| self.catalog.accounts.intern(account).id);
-        let (mut rows, mut unread, mut failed) = (Vec::new(), Vec::new(), Ok(()));
+        applier.nameless.retain(|_, (account, _)| id.is_some_and(|id| id != *account));
+        let (mut rows, mut failed) = (Vec::new(), Ok(()));
         self.catalog.for_each_name(|row| match id.is_none_or(|id| id == row.account).then(|| self.target(row)) {
             Some(Ok(Some(target))) => rows.push((target.account, target.name, row.sequence)),
             // A row whose segment is gone was overtaken: what overtook it is read when the log is followed.
-            Some(Ok(None)) if self.catalog.name(row.key) == Some(*row) => unread.push(*row),
+            Some(Ok(None)) if self.catalog.name(row.key) == Some(*row) => {
+                applier.nameless.insert(row.key, (row.account, row.sequence));
+            }
             Some(Ok(None)) | None => {}
             Some(Err(error)) => failed = Err(error),
         });
         self.commit.sync_if_behind()?;
         applier.sound_from = self.commit.durable();
-        for row in unread {
-            let account = self.catalog.accounts.get(row.account);
-            if let Some((count, sum)) = account.and_then(|account| applier.sums.get_mut(&*account.name)) {
-                *count = count.wrapping_sub(1);
-                *sum = sum.wrapping_sub(row.key.share(row.sequence));
-            }
+        failed.map(|()| {
+            self.recall(applier, &mut rows);
+            rows
+        })
+    }
+
+    /// Names whose entries are damaged, as far as the index knows how they are called: a name that has the
+    /// right key is the right one.
+    fn recall(&self, applier: &mut Applier, rows: &mut Vec<(String, String, u64)>) {
+        let accounts: HashSet<u32> = applier.nameless.values().map(|(account, _)| *account).collect();
+        for account in accounts.into_iter().filter_map(|id| self.catalog.accounts.get(id)) {
+            // An index that cannot be read knows nothing.
+            let _ = self.index.scan(&account.name, Bound::Unbounded, "", usize::MAX, &mut |name, _| {
+                let key = self.log.secret.name_key(&account.name, name);
+                if let Some((_, sequence)) = applier.nameless.remove(&key) {
+                    rows.push((account.name.to_string(), name.to_owned(), sequence));
+                }
+                ControlFlow::Continue(())
+            });
         }
-        failed.map(|()| rows)
     }
 
     /// Pushes the index out to the disk, with the place it stands at.

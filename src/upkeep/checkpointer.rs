@@ -15,6 +15,9 @@ const GROWTH: u64 = 8;
 /// and by this many segments.
 const SEGMENTS: u64 = 2;
 
+/// Bytes of a checkpoint written in one go, about.
+const WRITE_LEN: usize = 1 << 20;
+
 /// What the last checkpoint covers.
 pub(crate) struct Checkpointer {
     /// Segments that were sealed when it was taken; only these may leave the log.
@@ -50,7 +53,7 @@ impl Upkeep {
         let (stamp, segments, sealed, active, written) = {
             let mut tail = self.log.tail();
             // Somebody may have written since; what the stamp covers must be durable.
-            self.log.sync(&mut tail)?;
+            self.commit.sync_tail(&mut tail)?;
             let position = tail.position();
             let stamp = Stamp {
                 store_id: self.home.store.id,
@@ -64,19 +67,27 @@ impl Upkeep {
             let sealed: HashSet<u32> =
                 segments.iter().filter(|segment| segment.trailer().is_some()).map(|segment| segment.id()).collect();
             let active = tail.rows().map(|(segment, rows)| (segment.header, rows.clone(), position.offset));
-            let ids: Vec<u32> = segments.iter().map(|segment| segment.id()).collect();
+            let missing = self.log.missing.iter().copied().filter(|id| !self.catalog.live(*id).is_nothing());
+            let ids: Vec<u32> = segments.iter().map(|segment| segment.id()).chain(missing).collect();
             (stamp, ids, sealed, active, self.log.counters.bytes_written.load(Relaxed))
         };
         let active = active.map_or_else(Vec::new, |(header, rows, end)| rows.encode(&header, end));
         let mut at = HEADER_LEN as u64;
+        let mut gathered = Vec::new();
         replace_file(self.log.disk.as_ref(), &self.home.dir, "catalog", &mut |file| {
-            let mut sink = |bytes: &[u8]| -> Result<()> {
+            let mut write = |gathered: &mut Vec<u8>| {
                 let failed = |e| crate::Error::io("write the catalog's checkpoint in", &self.home.dir, e);
-                file.write_at(&[IoSlice::new(bytes)], at).map_err(failed)?;
-                at += bytes.len() as u64;
+                file.write_at(&[IoSlice::new(gathered)], at).map_err(failed)?;
+                at += gathered.len() as u64;
+                gathered.clear();
                 Ok(())
             };
+            let mut sink = |bytes: &[u8]| -> Result<()> {
+                gathered.extend_from_slice(bytes);
+                if gathered.len() < WRITE_LEN { Ok(()) } else { write(&mut gathered) }
+            };
             let header = checkpoint::write(&self.catalog, &stamp, &segments, &active, &mut sink)?;
+            write(&mut gathered)?;
             file.write_at(&[IoSlice::new(&header)], 0)?;
             Ok(self.commit.sync()?)
         })?;

@@ -183,8 +183,7 @@ impl Upkeep {
         let mut flushed = Instant::now();
         loop {
             let next = self.sweeper.lock().next_due(&self.log, &self.catalog, self.clock.now_ms());
-            let behind = !self.log.tail().is_synced();
-            let longest = if behind { self.os_sync_interval.min(IDLE) } else { IDLE };
+            let longest = if self.commit.is_behind() { self.os_sync_interval.min(IDLE) } else { IDLE };
             if !self.signal.sleep(next.map_or(longest, |ms| longest.min(Duration::from_millis(ms)))) {
                 return;
             }
@@ -232,9 +231,10 @@ impl Upkeep {
         self.commit.sync_if_behind()?;
         let expired = self.sweep_all()?;
         self.follow(self.commit.durable())?;
+        self.flush_index();
         self.checkpoint_if_due()?;
         let (segments_freed, files_freed) = self.recycle()?;
-        self.log.prepare_spare()?;
+        self.note(self.log.prepare_spare());
         Ok(SweepReport { expired, segments_freed, files_freed })
     }
 }

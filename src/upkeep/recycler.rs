@@ -3,7 +3,7 @@
 //! A segment leaves the log when
 //! 1. nothing in it is alive, and what killed it is durable (the catalog counts only that);
 //! 2. it was sealed before the last durable checkpoint of the catalog;
-//! 3. the index has read it;
+//! 3. the index has read it, and will not ask for it after a restart;
 //! 4. no end in it holds back an older put of the same name: none that stands in another segment.
 //!
 //! A crash
@@ -61,7 +61,7 @@ impl Upkeep {
 
     fn dead_segments(&self, recycler: &mut Recycler) -> Result<Vec<u32>> {
         let sealed = self.sealed_before_checkpoint();
-        let read_by_index = self.applied().segment;
+        let read_by_index = self.index_flushed().segment;
         let all = self.log.segments();
         let mut dead = Vec::new();
         for segment in &all {
