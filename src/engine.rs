@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
+use crate::buffers::Buffers;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::commit::Commit;
@@ -16,8 +17,8 @@ use crate::entry::{check_account, check_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::home::Home;
 use crate::index::Index;
-use crate::log::{Log, Position};
 use crate::log::blob_files::BlobFiles;
+use crate::log::{Log, Position};
 use crate::lookup::Lookup;
 use crate::options::{StoreOptions, Upkeep as Who};
 use crate::recovery::{Damage, RecoveryReport, Witness, recover};
@@ -35,6 +36,7 @@ pub(crate) struct Engine {
     pub(crate) commit: Arc<Commit>,
     pub(crate) lookup: Lookup,
     pub(crate) upkeep: Arc<Upkeep>,
+    pub(crate) buffers: Buffers,
     pub(crate) damage: Vec<Damage>,
     pub(crate) report: RecoveryReport,
     process: u64,
@@ -98,6 +100,7 @@ impl Engine {
             commit,
             lookup,
             upkeep,
+            buffers: Buffers::default(),
             damage: recovered.damage,
             report: recovered.report,
             process,

@@ -183,6 +183,8 @@ fn create_store(disk: &dyn Disk, dir: &Path, dedup: Dedup) -> Result<StoreFile> 
             _ => {}
         }
     }
+    // Names reach the disk in any order: STORE must not be there before them.
+    disk.sync_dir(dir).map_err(|e| Error::io("sync the directory", dir, e))?;
     let (mut id, mut secret) = ([0; 16], [0; 32]);
     getrandom::fill(&mut id)
         .and_then(|()| getrandom::fill(&mut secret))

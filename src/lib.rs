@@ -42,11 +42,12 @@
 //! The layers, each importing only from below:
 //!
 //! ```text
-//! facade   store account batch upload prefix listing stats engine
+//! facade   store account batch upload buffers prefix listing stats engine
 //! flows    commit/ recovery upkeep/ lookup home
 //! state    log/ catalog/ index/ blob
-//! matter   log/record log/format disk/
+//! matter   log/record log/format
 //! words    digest entry token options clock limits error
+//! machine  disk/
 //! ```
 //!
 //! The format on disk is specified in `src/log/format.rs`.
@@ -54,6 +55,7 @@
 mod account;
 mod batch;
 mod blob;
+mod buffers;
 mod catalog;
 mod clock;
 mod commit;

@@ -248,7 +248,7 @@ impl Expiry {
                 "a time to live of {ttl_ms} ms is beyond the account's longest, {longest} ms"
             )));
         }
-        Ok(now_ms + ttl_ms)
+        Ok(now_ms.saturating_add(ttl_ms))
     }
 }
 

@@ -31,13 +31,13 @@ pub(crate) fn count(engine: &Engine, request: &Request) -> Result<()> {
 fn count_prefix(engine: &Engine, account: &str, limit: &PrefixLimit) -> Result<()> {
     let _open = engine.hold_open()?;
     let known = engine.catalog.accounts.intern(account);
-    {
+    let count = {
         let mut state = known.state.lock();
         if state.members(&limit.prefix).is_some() {
             return Ok(());
         }
-        state.count_prefix(&limit.prefix);
-    }
+        state.count_prefix(&limit.prefix)
+    };
     engine.commit.sync_if_behind()?;
     let (from, now_ms) = (engine.commit.durable(), engine.clock.now_ms());
     loop {
@@ -66,7 +66,7 @@ fn count_prefix(engine: &Engine, account: &str, limit: &PrefixLimit) -> Result<(
             );
             return Err(Error::new(ErrorKind::QuotaExceeded, message));
         }
-        state.complete_prefix(&limit.prefix, found.into_iter());
+        state.complete_prefix(&limit.prefix, count, found.into_iter());
         return Ok(());
     }
 }

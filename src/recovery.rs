@@ -350,6 +350,7 @@ impl Replay {
     /// ones.
     fn replay(&mut self, builder: &mut Builder, stamp: Option<&Stamp>) -> Result<Option<End>> {
         let from = stamp.map_or(0, |stamp| stamp.segment);
+        self.unseal_torn(from)?;
         let ends: HashMap<u32, u64> =
             self.segments.iter().map(|s| (s.header.predecessor, s.header.predecessor_end)).collect();
         let last = self.segments.last().map(|segment| segment.id());
@@ -374,6 +375,16 @@ impl Replay {
             }
         }
         Ok(end)
+    }
+
+    /// A footer that is not whole, at the end of the log: it was being written when the power went. The
+    /// segment is taken as one that was not sealed yet.
+    fn unseal_torn(&mut self, from: u32) -> Result<()> {
+        let Some(last) = self.segments.last_mut() else { return Ok(()) };
+        if last.id() >= from && last.trailer().is_some() && !last.footer_stands()? {
+            *last = Arc::new(Segment::new(last.header, last.path.clone(), last.file.clone())?);
+        }
+        Ok(())
     }
 
     /// A segment that others followed, whose trailer is damaged: where its records end is known from the

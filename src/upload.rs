@@ -36,12 +36,13 @@ pub(crate) struct Ready {
 pub(crate) fn prepare(engine: &Engine, account: &str, content: &[u8], expected: &Expected) -> Result<Ready> {
     if content.len() as u64 >= engine.options.file_threshold {
         let mut upload = Upload::new(expected);
+        upload.stage(engine, content.len() as u64)?;
         upload.write(engine, content)?;
         return upload.finish(engine, account);
     }
     let digest = Digest::of(content);
     check_expected(expected, &digest, || Md5::digest(content).into(), || Sha256::digest(content).into())?;
-    Ok(in_memory(engine, account, digest, || content.to_vec()))
+    Ok(in_memory(engine, account, digest, || engine.buffers.copy_of(content)))
 }
 
 /// Content that stays in memory: not even copied when the store has it, sound, already.
@@ -119,6 +120,13 @@ impl Upload {
         }
         let mut rest = bytes;
         while !rest.is_empty() {
+            if self.staged.is_some() && self.buffer.is_empty() && rest.len() >= PIECE {
+                let (piece, after) = rest.split_at(PIECE);
+                let _open = engine.hold_open()?;
+                self.absorb(piece)?;
+                rest = after;
+                continue;
+            }
             let whole = if self.staged.is_some() { PIECE } else { engine.options.file_threshold as usize };
             let (piece, after) = rest.split_at(rest.len().min(whole - self.buffer.len()));
             self.buffer.extend_from_slice(piece);
@@ -130,28 +138,45 @@ impl Upload {
         Ok(())
     }
 
-    /// Moves what is buffered into the file: whole chunks, or at the end all of it. Written first and
-    /// hashed then, so that the disk works meanwhile.
+    /// Begins the file, with room for `expected_len` bytes.
+    fn stage(&mut self, engine: &Engine, expected_len: u64) -> Result<()> {
+        if expected_len > BLOB_LEN_MAX {
+            let message = format!("the content has {expected_len} bytes; at most {BLOB_LEN_MAX} are stored");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        let _open = engine.hold_open()?;
+        self.staged = Some(engine.files.stage(expected_len)?);
+        Ok(())
+    }
+
+    /// Moves what is buffered into the file: whole chunks, or at the end all of it.
     fn spill(&mut self, engine: &Engine, all: bool) -> Result<()> {
         let _open = engine.hold_open()?;
         let len = if all { self.buffer.len() } else { self.buffer.len() - self.buffer.len() % CHUNK };
         // A threshold under a chunk spills nothing yet, but what it has gathered is to be a file.
         if self.staged.is_none() {
-            self.staged = Some(engine.files.stage()?);
+            self.staged = Some(engine.files.stage(0)?);
         }
-        let staged = self.staged.as_mut().expect("just made");
-        for piece in self.buffer[..len].chunks(PIECE) {
-            staged.append(piece)?;
-            self.hasher.update(piece);
-            self.crcs.extend(piece.chunks(CHUNK).map(crc));
-            if let Some(md5) = &mut self.md5 {
-                md5.update(piece);
-            }
-            if let Some(sha256) = &mut self.sha256 {
-                sha256.update(piece);
-            }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer[..len].chunks(PIECE).try_for_each(|piece| self.absorb(piece))?;
+        buffer.drain(..len);
+        self.buffer = buffer;
+        Ok(())
+    }
+
+    /// Takes whole chunks into the file: written first and hashed then, so that the disk works meanwhile.
+    fn absorb(&mut self, piece: &[u8]) -> Result<()> {
+        self.staged.as_mut().expect("made before").append(piece)?;
+        for chunk in piece.chunks(CHUNK) {
+            self.hasher.update(chunk);
+            self.crcs.push(crc(chunk));
         }
-        self.buffer.drain(..len);
+        if let Some(md5) = &mut self.md5 {
+            md5.update(piece);
+        }
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(piece);
+        }
         Ok(())
     }
 
@@ -234,8 +259,9 @@ pub(crate) fn put(engine: &Engine, account: &str, name: &str, ready: Ready, opti
         }
     };
     let (back, outcome) = outcome;
-    if let Some(back) = &back {
-        drop_unused_files(engine, account, back);
+    if let Some(back) = back {
+        drop_unused_files(engine, account, &back);
+        take_buffers_back(engine, back);
     }
     let stamp = match outcome?.pop() {
         Some(Done::Put { sequence, created_ms, at_ms, expires_ms }) => (sequence, created_ms, at_ms, expires_ms),
@@ -270,8 +296,21 @@ pub(crate) fn abandon(engine: &Engine, account: &str, request: Request) {
     let _ = engine.submit(Request { intents: Vec::new(), durability: Durability::Os, pins: request.pins });
 }
 
+/// Keeps the buffers of a request that is over for those to come.
+fn take_buffers_back(engine: &Engine, request: Request) {
+    for intent in request.intents {
+        if let Intent::Put(PutIntent { body: BodySource::Bytes { content, .. }, .. }) = intent {
+            engine.buffers.give_back(content);
+        }
+    }
+}
+
 /// Removes files that a request brought and that its puts, refused or shared, do not stand in.
 pub(crate) fn drop_unused_files(engine: &Engine, account: &str, request: &Request) {
+    // After a failed sync a record may stand that names one: the next open knows.
+    if engine.commit.poison().is_some() {
+        return;
+    }
     // Of a store that was closed meanwhile, the next open removes them.
     let Ok(_open) = engine.hold_open() else { return };
     for (name, _) in request.blob_files() {

@@ -40,6 +40,8 @@ pub(crate) struct AccountState {
     pub(crate) totals: Totals,
     pub(crate) policy: Option<PolicyRow>,
     prefixes: HashMap<String, Members>,
+    /// How many counts of prefixes were begun.
+    counts: u64,
     /// How many counted prefixes have each length, so that a name is looked up once per length.
     lengths: BTreeMap<usize, usize>,
 }
@@ -67,25 +69,32 @@ pub(crate) struct Member {
 #[derive(Default)]
 pub(crate) struct Members {
     pub(crate) names: HashMap<NameKey, Member>,
+    /// Which count it is: a prefix that was forgotten is counted anew.
+    count: u64,
     complete: bool,
 }
 
 impl AccountState {
-    /// Begins to count a prefix, if it is not counted yet.
-    pub(crate) fn count_prefix(&mut self, prefix: &str) {
+    /// Begins to count a prefix, if it is not counted yet; gives which count it is.
+    pub(crate) fn count_prefix(&mut self, prefix: &str) -> u64 {
         if self.prefixes.len() >= PREFIXES_MAX && !self.prefixes.contains_key(prefix) {
             self.prefixes.clear();
             self.lengths.clear();
         }
-        if !self.prefixes.contains_key(prefix) {
-            self.prefixes.insert(prefix.to_owned(), Members::default());
-            *self.lengths.entry(prefix.len()).or_default() += 1;
+        if let Some(members) = self.prefixes.get(prefix) {
+            return members.count;
         }
+        self.counts += 1;
+        self.prefixes.insert(prefix.to_owned(), Members { count: self.counts, ..Members::default() });
+        *self.lengths.entry(prefix.len()).or_default() += 1;
+        self.counts
     }
 
-    /// Takes in what a scan found under a prefix. From now on its members are known.
-    pub(crate) fn complete_prefix(&mut self, prefix: &str, found: impl Iterator<Item = (NameKey, Member)>) {
-        let Some(members) = self.prefixes.get_mut(prefix) else { return };
+    /// Takes in what a scan found under a prefix, after `count` was begun. From now on its members are
+    /// known. Of several scans only the first is taken in: what has ended since is remembered no more.
+    pub(crate) fn complete_prefix(&mut self, prefix: &str, count: u64, found: impl Iterator<Item = (NameKey, Member)>) {
+        let underway = self.prefixes.get_mut(prefix).filter(|members| members.count == count && !members.complete);
+        let Some(members) = underway else { return };
         for (key, member) in found {
             members.take(key, member);
         }

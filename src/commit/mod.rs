@@ -163,7 +163,11 @@ impl Commit {
         let Plan { group, changes, needs_sync, dedup_hits, .. } = plan;
 
         let written = if group.is_empty() { Ok(()) } else { self.log.append(tail, &group) };
-        let durable = written.and_then(|()| if needs_sync { self.log.sync(tail) } else { Ok(()) });
+        let durable = written.and_then(|()| match needs_sync {
+            true => self.log.sync(tail),
+            false if group.is_empty() => Ok(()),
+            false => tail.check_named(),
+        });
         if let Err(error) = durable {
             let error = self.poison_if_lasting(error);
             let pins = changes.into_iter().filter(|change| matches!(change, crate::catalog::Change::Unpin { .. }));

@@ -19,7 +19,7 @@ use crate::disk::{Access, Disk, DiskFile, fork};
 use crate::error::{Error, ErrorKind, Result};
 
 /// After this many bytes a file under way is pushed out, so that its sync at the end is short.
-const PUSH_OUT_LEN: u64 = 4 << 20;
+const PUSH_OUT_LEN: u64 = 1 << 20;
 
 /// What tells one blob's file from another's: the digest, and a random number so that content which
 /// comes back never meets its earlier file.
@@ -82,21 +82,17 @@ impl BlobFiles {
         self.directory_of(&name.digest).1.join(name.text())
     }
 
-    /// Begins a file whose content is yet to come.
-    pub(crate) fn stage(&self) -> Result<StagedFile> {
+    /// Begins a file whose content is yet to come, with room for `expected_len` bytes.
+    pub(crate) fn stage(&self, expected_len: u64) -> Result<StagedFile> {
         let id = getrandom::u64().map_err(|e| Error::new(ErrorKind::Io, format!("no randomness to be had: {e}")))?;
         let path = self.staging.join(format!("{id:016x}"));
         let file = self.disk.open(&path, Access::Create).map_err(|e| Error::io("create", &path, e))?;
-        Ok(StagedFile {
-            disk: self.disk.clone(),
-            file,
-            path,
-            id,
-            len: 0,
-            pushed: 0,
-            moved: false,
-            process: fork::generation(),
-        })
+        let (disk, process) = (self.disk.clone(), fork::generation());
+        let staged = StagedFile { disk, file, path, id, len: 0, pushed: 0, moved: false, process };
+        if expected_len > 0 {
+            staged.file.allocate(expected_len).map_err(|e| Error::io("make room for", &staged.path, e))?;
+        }
+        Ok(staged)
     }
 
     /// Gives a staged file its lasting name. A crash

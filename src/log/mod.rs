@@ -251,8 +251,10 @@ impl Log {
         if let Err(error) = segment.file.write_at(&slices, group.start) {
             let error = Error::io("append to", &segment.path, error);
             // A record whose first bytes are zeros does not stand, nor does one behind it whose
-            // predecessor is missing.
-            return Err(match segment.file.write_at(&[IoSlice::new(&zeros[..record::HEADER_LEN])], group.start) {
+            // predecessor is missing. Synced, so that no power cut brings back what was refused.
+            let head = [IoSlice::new(&zeros[..record::HEADER_LEN])];
+            let taken_back = segment.file.write_at(&head, group.start).and_then(|()| segment.file.sync());
+            return Err(match taken_back {
                 Ok(()) => error,
                 Err(_) => error.become_kind(ErrorKind::Poisoned, "an append failed and could not be taken back"),
             });
@@ -269,13 +271,8 @@ impl Log {
     /// Makes all that was appended durable: one fdatasync, none if nothing is outstanding.
     pub(crate) fn sync(&self, tail: &mut Tail) -> Result<()> {
         let Some(active) = tail.active.as_mut().filter(|active| active.synced < active.end) else { return Ok(()) };
-        let (file, path) = (&active.segment.file, &active.segment.path);
-        self.sync_file(file.as_ref(), path)?;
-        if file.facts().map_err(|e| Error::io("look at", path, e))?.links == 0 {
-            let message =
-                format!("{} was removed while the store was open; nothing written there lasts", path.display());
-            return Err(Error::new(ErrorKind::Poisoned, message).at(path));
-        }
+        self.sync_file(active.segment.file.as_ref(), &active.segment.path)?;
+        check_named(&active.segment)?;
         active.synced = active.end;
         active.segment.reveal(active.end);
         Ok(())
@@ -336,9 +333,11 @@ impl Log {
         file.write_at(&[IoSlice::new(&header.encode())], 0).map_err(|e| Error::io("write", spare, e))?;
         self.sync_file(file.as_ref(), spare)?;
         let path = path_of(&self.dir, id, "seg");
+        // Mapped before it has its name: after the renaming nothing may fail that leaves the log writable.
+        let segment = Segment::new(header, path.clone(), file)?;
         self.disk.rename(spare, &path).map_err(|e| Error::io("rename to", &path, e))?;
         self.sync_dir()?;
-        Segment::new(header, path, file)
+        Ok(segment)
     }
 
     fn take_spare(&self, tail: &mut Tail, room: Room) -> Result<Spare> {
@@ -432,6 +431,16 @@ impl Log {
     }
 }
 
+/// A segment whose file was removed under our feet goes with this process.
+fn check_named(segment: &Segment) -> Result<()> {
+    let path = &segment.path;
+    if segment.file.facts().map_err(|e| Error::io("look at", path, e))?.links > 0 {
+        return Ok(());
+    }
+    let message = format!("{} was removed while the store was open; nothing written there lasts", path.display());
+    Err(Error::new(ErrorKind::Poisoned, message).at(path))
+}
+
 impl Tail {
     /// The next `count` sequence numbers; gives the first.
     pub(crate) fn take_sequences(&mut self, count: u64) -> u64 {
@@ -450,6 +459,11 @@ impl Tail {
         if let Some(active) = &self.active {
             active.segment.reveal(active.end);
         }
+    }
+
+    /// Refuses to acknowledge what was appended to a file that has no name any more.
+    pub(crate) fn check_named(&self) -> Result<()> {
+        self.active.as_ref().map_or(Ok(()), |active| check_named(&active.segment))
     }
 
     /// The end of the log.

@@ -221,12 +221,21 @@ impl Segment {
         if let Some(trailer) = self.trailer.get().filter(|_| self.reread.get().is_none()) {
             let at = self.len() - trailer.footer_len;
             let bytes = self.bytes(at, trailer.footer_len as usize)?;
-            let sound = *self.footer_checked.get_or_init(|| FooterView::decode(&bytes, trailer).is_some());
-            if let Some(view) = sound.then(|| FooterView::of_checked(&bytes, trailer)).flatten() {
+            if let Some(view) = self.footer_stands()?.then(|| FooterView::of_checked(&bytes, trailer)).flatten() {
                 return Ok(of_footer(&view));
             }
         }
         Ok(of_rows(self.reread_rows(secret)?))
+    }
+
+    /// Whether the footer of this sealed segment is whole.
+    pub(crate) fn footer_stands(&self) -> Result<bool> {
+        let Some(trailer) = self.trailer.get() else { return Ok(false) };
+        if let Some(known) = self.footer_checked.get() {
+            return Ok(*known);
+        }
+        let bytes = self.bytes(self.len() - trailer.footer_len, trailer.footer_len as usize)?;
+        Ok(*self.footer_checked.get_or_init(|| FooterView::decode(&bytes, trailer).is_some()))
     }
 
     /// The rows of this sealed segment, from its footer or else from its records.
