@@ -25,7 +25,7 @@ demo: ## Build the command line and show the store at work on real media
 	$(CARGO_TARGET_DIR)/release/mediacask demo --media tests/media
 
 test: ## Run every test of the workspace, doc tests included
-	@sh scripts/need.sh
+	@sh scripts/need.sh cargo cc
 	cargo test --workspace --locked
 
 lint: ## Check format, clippy, rustdoc and dependencies; warnings are errors

@@ -24,7 +24,9 @@ fn get(criterion: &mut Criterion) {
                 turn = (turn + 1) % all.len();
                 &all[turn]
             };
-            group.bench_function("slice", |bencher| bencher.iter(|| media.get(next()).expect("a get").expect("there").len()));
+            group.bench_function("slice", |bencher| {
+                bencher.iter(|| media.get(next()).expect("a get").expect("there").len())
+            });
             group.throughput(Throughput::Bytes(len as u64));
             group.bench_function("every byte", |bencher| {
                 bencher.iter(|| {

@@ -14,7 +14,9 @@ fn list(criterion: &mut Criterion) {
     let store = Store::options().durability(Durability::Os).open(dir.path()).expect("a store");
     let media = store.account("bench").expect("an account");
     for n in 0..NAMES {
-        media.put(&format!("media/{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)), "x", &PutOptions::new()).expect("a put");
+        media
+            .put(&format!("media/{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)), "x", &PutOptions::new())
+            .expect("a put");
     }
     let mut group = criterion.benchmark_group("list");
     group.throughput(Throughput::Elements(NAMES));

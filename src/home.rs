@@ -213,7 +213,8 @@ pub(crate) fn replace_file(
     let written = write(file.as_ref()).and_then(|()| file.sync());
     if let Err(error) = written {
         let _ = disk.unlink(&fresh);
-        return Err(Error::io("write", &fresh, error));
+        // What the writer has told already is not told again.
+        return Err(error.downcast().unwrap_or_else(|error| Error::io("write", &fresh, error)));
     }
     disk.rename(&fresh, &path).map_err(|e| Error::io("rename to", &path, e))?;
     disk.sync_dir(dir).map_err(|e| Error::io("sync the directory", dir, e))

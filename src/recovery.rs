@@ -3,7 +3,8 @@
 //! ```text
 //! 1  find     the segments, spares and blob files there are
 //! 2  load     the catalog's checkpoint, if it is whole; it covers the log up to a sequence and a place
-//! 3  replay   every segment from that place on: from its footer, else from its records
+//! 3  replay   every segment from that place on, the last one first: from its footer, else from its records;
+//!             all of them anew when that shows the checkpoint to be from before a later one
 //! 4  cut      the end of the last segment, where the log stops standing
 //! 5  ask      the index about names whose records are damaged
 //! 6  finish   the catalog: references and totals
@@ -32,6 +33,7 @@ use crate::log::format::{PAGE, RANGE, RECORDS_AT, Refusal, SegmentHeader, TRAILE
 use crate::log::record::{Header, Kind, OpView};
 use crate::log::segment::{Segment, parse_name, path_of};
 use crate::log::{Found, Log, Position};
+use crate::limits::SEGMENT_LEN_MIN;
 use crate::options::StoreOptions;
 
 /// Bytes of a store's files that are not what was written there.
@@ -222,6 +224,11 @@ impl Replay {
     }
 
     fn find_spare(&mut self, path: PathBuf, len: u64) -> Result<()> {
+        // Its room was being set aside when the power went: nothing fits into it.
+        if len < SEGMENT_LEN_MIN {
+            self.leftover.push(path);
+            return Ok(());
+        }
         let mut first = [0; 8];
         let file = self.disk.open(&path, Access::Read).map_err(|e| Error::io("open", &path, e))?;
         let rewritten = file.read_at(&mut first, 0).is_ok() && first != [0; 8];
@@ -283,8 +290,8 @@ impl Replay {
         let stamp = loaded.stamp;
         let known: HashSet<u32> = loaded.segments.iter().copied().collect();
         let left = |segment: &Arc<Segment>| segment.id() < stamp.next_segment && !known.contains(&segment.id());
-        self.leftover =
-            self.segments.iter().filter(|segment| left(segment)).map(|segment| segment.path.clone()).collect();
+        self.leftover
+            .extend(self.segments.iter().filter(|segment| left(segment)).map(|segment| segment.path.clone()));
         self.segments.retain(|segment| !left(segment));
         self.next_segment = self.next_segment.max(stamp.next_segment);
         self.last_sequence = self.last_sequence.max(stamp.sequence);

@@ -97,11 +97,21 @@
 //!
 //! # Worked example
 //!
-//! Segment 7 with salt 0x1122334455667788. A record at offset 4096, sequence 2^40, deletes the name `a.png`
-//! of account `55` at 1,700,000,000,000 ms, whose entry had sequence 3 and the digest 0xEE, 32 times:
+//! Segment 7 with salt 0x1122334455667788. Its first record, at offset 4096, sequence 2^40, deletes the name
+//! `a.png` of account `55` at 1,700,000,000,000 ms, whose entry had sequence 3 and the digest 0xEE, 32 times.
+//! Offsets are within the record; a test (`record.rs`) holds the encoder against it:
 //!
 //! ```text
-//! EXAMPLE
+//! 0000  6d 63 52 31 04 00 00 00 88 77 66 55 44 33 22 11   magic, commit, no flags; salt
+//! 0010  07 00 00 00 57 00 00 00 00 00 00 00 00 00 00 00   segment 7, head of 87 bytes; no body
+//! 0020  00 00 00 00 00 01 00 00 00 00 00 00 00 00 00 00   sequence; the first record here
+//! 0030  00 10 00 00 00 00 00 00 01 00 00 00 4a 96 39 51   proven up to 4096; one operation, CRC
+//! 0040  57 00 00 00 02 00 02 00 05 00 00 00 00 00 00 00   87 bytes, end, delete, account 2, name 5; no more texts
+//! 0050  00 00 00 00 20 a9 83 4d 00 00 00 00 00 01 00 00   no metadata, CRC; sequence
+//! 0060  03 00 00 00 00 00 00 00 ee ee ee ee ee ee ee ee   it ends sequence 3; the digest that lets go
+//! 0070  ee ee ee ee ee ee ee ee ee ee ee ee ee ee ee ee
+//! 0080  ee ee ee ee ee ee ee ee 00 68 e5 cf 8b 01 00 00   time
+//! 0090  35 35 61 2e 70 6e 67 00                           "55", "a.png"; a zero to a multiple of 8
 //! ```
 
 use crate::digest::crc;

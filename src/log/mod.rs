@@ -345,8 +345,10 @@ impl Log {
         let take = |keep: usize| {
             let mut spares = self.spares.lock();
             let fitting = spares.iter().rposition(|spare| spare.len == wanted);
-            // For what frees space, any will do.
-            let place = if keep == 0 { fitting.or(spares.len().checked_sub(1)) } else { fitting };
+            // For what frees space, any will do that a whole segment fits into: a crash leaves shorter ones.
+            let least = self.segment_len.unwrap_or(SMALL_SEGMENT_LEN);
+            let usable = || spares.iter().rposition(|spare| spare.len >= least);
+            let place = if keep == 0 { fitting.or_else(usable) } else { fitting };
             place.filter(|_| spares.len() > keep).map(|place| spares.swap_remove(place))
         };
         if let Some(spare) = take(1) {
@@ -394,6 +396,15 @@ impl Log {
         let spare = self.allocate_spare(&mut scratch, wanted)?;
         self.spares.lock().push(spare);
         Ok(())
+    }
+
+    /// Removes a spare, if there is one beyond the reserve; says so.
+    pub(crate) fn give_up_spare(&self) -> Result<bool> {
+        let mut spares = self.spares.lock();
+        let Some(spare) = (spares.len() > 1).then(|| spares.pop()).flatten() else { return Ok(false) };
+        drop(spares);
+        self.disk.unlink(&spare.path).map_err(|e| Error::io("remove", &spare.path, e))?;
+        Ok(true)
     }
 
     /// Takes a segment nobody needs out of the log: from here on, who looks for it looks its name up

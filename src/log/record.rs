@@ -504,3 +504,74 @@ pub(crate) fn operations(head: &[u8]) -> impl Iterator<Item = Option<(usize, OpV
         Some(found)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of the worked example, out of the specification.
+    fn worked_example() -> Vec<u8> {
+        let example = include_str!("format.rs").split("# Worked example").nth(1).expect("the format has one");
+        let lines = example.lines().skip_while(|line| !line.contains("```text")).skip(1);
+        let hex = lines.take_while(|line| !line.contains("```")).flat_map(|line| {
+            let row = line.trim_start_matches("//! ");
+            row.get(6..row.len().min(53)).unwrap_or_default().split_whitespace()
+        });
+        hex.map(|byte| u8::from_str_radix(byte, 16).expect("two hex digits")).collect()
+    }
+
+    #[test]
+    fn the_worked_example_of_the_format_is_what_is_written_and_what_is_read() {
+        let stamp =
+            Stamp { sequence: 1 << 40, replaces: 3, lets_go: Digest::from_bytes([0xee; 32]), at_ms: 1_700_000_000_000 };
+        let mut head = Vec::new();
+        encode_end(&mut head, Reason::Delete, &stamp, "55", "a.png");
+        let header = Header {
+            kind: Kind::Commit,
+            copied: false,
+            salt: 0x1122_3344_5566_7788,
+            segment: 7,
+            head_len: head.len() as u32,
+            body_len: 0,
+            sequence: 1 << 40,
+            previous: 0,
+            proven: 4096,
+            count: 1,
+        };
+        let mut written = header.encode(4096, &head).to_vec();
+        written.extend_from_slice(&head);
+        written.resize(header.len() as usize, 0);
+        let example = worked_example();
+        assert_eq!(written, example);
+
+        assert_eq!(Header::decode(&example, 7, header.salt), Some(header));
+        let head = &example[HEADER_LEN..header.body_at() as usize];
+        assert!(Header::stands(&example, 4096, head));
+        assert!(!Header::stands(&example, 4104, head), "a copy elsewhere is no record");
+        let (_, op) = operations(head).next().flatten().expect("it stands");
+        assert_eq!((op.tag, op.account(), op.name()), (Tag::End, "55", "a.png"));
+        assert_eq!((op.stamp().replaces, op.stamp().at_ms), (3, stamp.at_ms));
+        assert_eq!(op.stamp().lets_go, stamp.lets_go);
+    }
+
+    #[test]
+    fn a_put_gives_its_facts_back_and_a_flipped_bit_is_seen() {
+        let mut facts = Facts { content_type: Some("image/png".into()), ..Facts::default() };
+        facts.content_disposition = Some("inline".into());
+        facts.metadata.insert("campaign".into(), "spring".into());
+        let stamp = Stamp { sequence: 9, replaces: 8, lets_go: Digest::default(), at_ms: 7 };
+        let fields = PutFields { digest: Digest::of(b"x"), size: 1, created_ms: 5, expires_ms: 6 };
+        let mut bytes = Vec::new();
+        encode_put(&mut bytes, Reason::Update, &stamp, "55", "é/a", &fields, &facts);
+        let op = OpView::decode(&bytes).expect("it stands");
+        assert!(op.texts_are_sound());
+        assert_eq!(op.facts(), Some(facts));
+        let entry = op.entry().expect("a put makes one");
+        assert_eq!((entry.name.as_str(), entry.size, entry.generation), ("é/a", 1, 9));
+        for bit in 0..bytes.len() * 8 {
+            let mut hit = bytes.clone();
+            hit[bit / 8] ^= 1 << (bit % 8);
+            assert!(OpView::decode(&hit).is_none(), "bit {bit}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::Upkeep;
 use crate::catalog::checkpoint::{self, HEADER_LEN, Stamp};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::home::replace_file;
 use crate::log::Log;
 
@@ -45,9 +45,19 @@ impl Upkeep {
         if grown >= (GROWTH * len).max(SEGMENTS * self.log.segment_len()) { self.checkpoint(false) } else { Ok(()) }
     }
 
-    /// Writes the catalog down. What it shows is durable before the checkpoint counts: the log is synced
-    /// at its stamp, and again before the file gets its name, since rows are read while others write.
+    /// Writes the catalog down; on a full disk, spares beyond the reserve make way for it.
     pub(crate) fn checkpoint(&self, clean: bool) -> Result<()> {
+        loop {
+            match self.write_checkpoint(clean) {
+                Err(error) if error.kind() == ErrorKind::NoSpace && self.log.give_up_spare()? => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// What a checkpoint shows is durable before it counts: the log is synced at its stamp, and again
+    /// before the file gets its name, since rows are read while others write.
+    fn write_checkpoint(&self, clean: bool) -> Result<()> {
         let mut last = self.checkpointer.lock();
         self.commit.sync()?;
         let (stamp, segments, sealed, active, written) = {

@@ -28,7 +28,7 @@ use crate::catalog::Catalog;
 use crate::catalog::checkpoint::Stamp;
 use crate::clock::Clock;
 use crate::commit::Commit;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::home::Home;
 use crate::index::Index;
 use crate::log::Log;
@@ -232,7 +232,11 @@ impl Upkeep {
         let expired = self.sweep_all()?;
         self.follow(self.commit.durable())?;
         self.flush_index();
-        self.checkpoint_if_due()?;
+        // On a full disk there may be no room for it yet; what an earlier one covers can be freed.
+        match self.checkpoint_if_due() {
+            Err(error) if error.kind() == ErrorKind::NoSpace => self.note(Err(error)),
+            outcome => outcome?,
+        }
         let (segments_freed, files_freed) = self.recycle()?;
         self.note(self.log.prepare_spare());
         Ok(SweepReport { expired, segments_freed, files_freed })

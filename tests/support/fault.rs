@@ -34,6 +34,7 @@ use state::State;
 
 pub(crate) use crash::{Crash, Keep, Tear};
 pub(crate) use plan::{CallKind, Counts, Fault};
+pub(crate) use state::Synced;
 
 /// What a new name costs on a disk whose room is limited.
 const NAME_ROOM: u64 = 4096;
@@ -136,9 +137,19 @@ impl FaultDisk {
 
     /// Has syncs do nothing and say nothing, to see that a test notices. `path` is below the store:
     /// how the path ends (".seg", "catalog", "segments", "." for the store's directory itself), or
-    /// with a slash at its end, where it begins ("files/").
+    /// with a slash at its end, where it begins ("files/"). The directory that holds the store is "..".
     pub(crate) fn skip_sync(&self, kind: SyncKind, path: &str) {
         self.0.state.lock().skipped.push((kind, path.to_owned()));
+    }
+
+    /// Has those syncs do nothing of which `skips` says so, looking at what is to become durable.
+    pub(crate) fn skip_syncs_where(&self, skips: impl Fn(&Synced<'_>) -> bool + Send + Sync + 'static) {
+        self.0.state.lock().skips_where = Some(Arc::new(skips));
+    }
+
+    /// Tells of every call so far: its kind and its path below the store.
+    pub(crate) fn each_call(&self, mut tell: impl FnMut(CallKind, &str)) {
+        self.0.state.lock().plan.each_call(&mut tell);
     }
 
     /// How many calls there were, facts and reads aside.
@@ -190,8 +201,11 @@ impl Drop for Shared {
     }
 }
 
-/// How a path is called in the log of calls: below the store.
+/// How a path is called in the log of calls: below the store, whose own directory is "." in "..".
 fn label(below: &Path) -> Arc<str> {
+    if below.as_os_str().is_empty() {
+        return Arc::from("..");
+    }
     let path = below.strip_prefix(STORE).unwrap_or(below);
     let text = path.to_string_lossy();
     Arc::from(if text.is_empty() { "." } else { &text })

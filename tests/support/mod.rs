@@ -4,7 +4,8 @@
 #![allow(dead_code, unused_imports)]
 
 pub(crate) mod fault;
+pub(crate) mod place;
 pub(crate) mod random;
 
-pub(crate) use fault::{CallKind, Crash, Fault, FaultDisk, Keep, SyncKind, Tear};
+pub(crate) use fault::{CallKind, Crash, Fault, FaultDisk, Keep, SyncKind, Synced, Tear};
 pub(crate) use random::Random;

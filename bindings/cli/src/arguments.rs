@@ -26,8 +26,7 @@ const SHARED: &str = "Options of every command";
 
 /// A crash-safe store for messaging media, in one directory.
 #[derive(Parser)]
-#[command(name = "mediacask", version, after_help = AFTER_HELP, max_term_width = 100)]
-#[command(arg_required_else_help = true)]
+#[command(name = "mediacask", bin_name = "mediacask", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub(crate) struct Arguments {
     /// The directory of the store; put and import create it.
     #[arg(help_heading = SHARED, long, global = true, env = "MEDIACASK_STORE", value_name = "DIR")]
@@ -37,8 +36,9 @@ pub(crate) struct Arguments {
     #[arg(help_heading = SHARED, long, global = true)]
     json: bool,
 
+    /// Not required by clap: its complaint would list the hidden one as well.
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
@@ -77,9 +77,13 @@ struct Completions {
 impl Arguments {
     /// Does what was asked for.
     pub(crate) fn run(self) -> Result<(), Failure> {
+        let Some(command) = self.command else {
+            let help = Arguments::command().render_help();
+            return Err(Failure::Usage(format!("no command was given\n\n{help}")));
+        };
         let out = Out::new(self.json);
         let session = Session::new(self.store, out);
-        match self.command {
+        match command {
             Command::Put(put) => put.run(session),
             Command::Get(get) => get.run(session),
             Command::Head(head) => head.run(session),

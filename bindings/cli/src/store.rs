@@ -98,7 +98,7 @@ fn stats_rows(stats: &Stats) -> Vec<(&'static str, String)> {
         (
             "on the disk",
             format!(
-                "{}: {} live, {} dead, {} spare",
+                "{}: {} live, {} dead or not written yet, {} spare",
                 size(stats.total_bytes),
                 size(stats.live_bytes),
                 size(stats.dead_bytes),

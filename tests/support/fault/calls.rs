@@ -14,7 +14,7 @@ use super::content::Bytes;
 use super::names::Child;
 use super::plan::{CallKind, Fault, Verdict};
 use super::state::{Node, State};
-use super::{FaultDisk, NAME_ROOM, SyncKind, label};
+use super::{FaultDisk, NAME_ROOM, label};
 
 impl Disk for FaultDisk {
     fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
@@ -54,7 +54,12 @@ impl Disk for FaultDisk {
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<Found>> {
-        self.call(CallKind::ReadDir, path, |_, _| RealDisk.read_dir(path))
+        self.call(CallKind::ReadDir, path, |_, _| {
+            let mut found = RealDisk.read_dir(path)?;
+            // In an order of its own, whatever file system lies below: a run is to be the same anywhere.
+            found.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(found)
+        })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -108,10 +113,11 @@ impl Disk for FaultDisk {
             let Some(below) = self.below(path) else {
                 return Ok(());
             };
-            if state.skips(SyncKind::Dir, &label(below)) {
+            let dir = state.dir(below);
+            if state.skips_dir(dir, &label(below)) {
                 return Ok(());
             }
-            if let Some(dir) = state.dir(below) {
+            if let Some(dir) = dir {
                 state.names.sync(dir);
             }
             Ok(())
@@ -229,7 +235,7 @@ impl DiskFile for FaultFile {
             }
             return Err(fault.error());
         }
-        if !state.skips(SyncKind::File, &node.path) {
+        if !state.skips_file(&node) {
             node.content.sync();
         }
         Ok(())

@@ -91,6 +91,20 @@ impl Content {
         self.pending.push(Change::Length(len));
     }
 
+    /// The writes that no sync has made durable yet: offset and bytes of each.
+    pub(super) fn unsynced<'a>(&'a self) -> Vec<(u64, &'a [u8])> {
+        let write = |change: &'a Change| match change {
+            Change::Write { offset, bytes } => Some((*offset, &bytes[..])),
+            Change::Length(_) | Change::AtLeast(_) => None,
+        };
+        self.pending.iter().filter_map(write).collect()
+    }
+
+    /// The length as it is now.
+    pub(super) fn len(&self) -> u64 {
+        self.pending.iter().fold(self.durable.len, length_after)
+    }
+
     pub(super) fn is_synced(&self) -> bool {
         self.pending.is_empty()
     }

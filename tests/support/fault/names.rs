@@ -106,6 +106,14 @@ impl Names {
         }
     }
 
+    /// The names that a sync of this directory makes durable: those given, and those taken.
+    pub(super) fn unsynced<'a>(&'a self, dir: DirId) -> (Vec<&'a str>, Vec<&'a str>) {
+        let name = |slot: Option<&'a Slot>| slot.filter(|(of, _)| *of == dir).map(|(_, name)| name.as_str());
+        let gives = self.pending.iter().filter_map(|change| name(change.gives.as_ref().map(|(slot, _)| slot)));
+        let takes = self.pending.iter().filter_map(|change| name(change.takes.as_ref()));
+        (gives.collect(), takes.collect())
+    }
+
     fn dir_at(&self, slot: &Slot) -> Option<DirId> {
         match self.look_up(slot)? {
             Child::Dir(dir) => Some(*dir),

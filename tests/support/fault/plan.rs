@@ -137,6 +137,10 @@ impl Plan {
         self.calls.len() as u64
     }
 
+    pub(super) fn each_call(&self, tell: &mut dyn FnMut(CallKind, &str)) {
+        self.calls.iter().for_each(|(kind, path)| tell(*kind, path));
+    }
+
     /// A call in words.
     pub(super) fn tell(&self, nth: u64) -> Option<String> {
         let (kind, path) = self.calls.get(usize::try_from(nth).ok()?.checked_sub(1)?)?;

@@ -25,6 +25,21 @@ pub(super) struct Node {
     pub(super) path: Arc<str>,
 }
 
+/// What a sync is about to make durable.
+pub(crate) struct Synced<'a> {
+    pub(crate) kind: SyncKind,
+    /// Below the store.
+    pub(crate) path: &'a str,
+    /// Of a file: its length, and the writes with their offsets.
+    pub(crate) len: u64,
+    pub(crate) writes: Vec<(u64, &'a [u8])>,
+    /// Of a directory: names given and taken in it.
+    pub(crate) gives: Vec<&'a str>,
+    pub(crate) takes: Vec<&'a str>,
+}
+
+type Skips = Arc<dyn Fn(&Synced<'_>) -> bool + Send + Sync>;
+
 /// The record, the plan, and the rules of one disk.
 pub(super) struct State {
     pub(super) names: Names,
@@ -35,6 +50,7 @@ pub(super) struct State {
     pub(super) room: Option<u64>,
     pub(super) drops_after_failed_sync: bool,
     pub(super) skipped: Vec<(SyncKind, String)>,
+    pub(super) skips_where: Option<Skips>,
     pub(super) index: PathBuf,
     pub(super) older_index: Option<Image>,
     pub(super) broken_rule: Option<String>,
@@ -50,6 +66,7 @@ impl State {
             room: None,
             drops_after_failed_sync: false,
             skipped: Vec::new(),
+            skips_where: None,
             index,
             older_index: None,
             broken_rule: None,
@@ -112,11 +129,32 @@ impl State {
         self.names.take(slot);
     }
 
-    pub(super) fn skips(&mut self, kind: SyncKind, path: &str) -> bool {
-        let skips = self.skipped.iter().any(|(of, pattern)| {
-            let is_there = path.ends_with(pattern.as_str());
-            *of == kind && (is_there || pattern.ends_with('/') && path.starts_with(pattern.as_str()))
-        });
+    pub(super) fn skips_file(&mut self, node: &Node) -> bool {
+        let synced = || Synced {
+            kind: SyncKind::File,
+            path: &node.path,
+            len: node.content.len(),
+            writes: node.content.unsynced(),
+            gives: Vec::new(),
+            takes: Vec::new(),
+        };
+        let skips = self.skips_where.as_ref().is_some_and(|skips| skips(&synced()));
+        self.skips(SyncKind::File, &node.path, skips)
+    }
+
+    pub(super) fn skips_dir(&mut self, dir: Option<DirId>, path: &str) -> bool {
+        let (gives, takes) = dir.map(|dir| self.names.unsynced(dir)).unwrap_or_default();
+        let synced = Synced { kind: SyncKind::Dir, path, len: 0, writes: Vec::new(), gives, takes };
+        let skips = self.skips_where.as_ref().is_some_and(|skips| skips(&synced));
+        self.skips(SyncKind::Dir, path, skips)
+    }
+
+    fn skips(&mut self, kind: SyncKind, path: &str, skips: bool) -> bool {
+        let skips = skips
+            || self.skipped.iter().any(|(of, pattern)| {
+                let is_there = path.ends_with(pattern.as_str()) && (pattern != "." || path == ".");
+                *of == kind && (is_there || pattern.ends_with('/') && path.starts_with(pattern.as_str()))
+            });
         self.plan.counts.syncs_skipped += u64::from(skips);
         skips
     }

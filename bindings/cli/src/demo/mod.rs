@@ -99,10 +99,22 @@ impl Stage<'_> {
         let failed = seen.iter().filter(|(_, result)| result.is_err()).count();
         let seconds = start.elapsed().as_secs_f64();
         if failed == 0 {
+            let kept = self.kept()?;
+            self.say(format_args!("\n{kept}"))?;
             return self.say(format_args!("All {} steps found what they should, in {seconds:.1} s.", seen.len()));
         }
         complain(&format!("{failed} of {} steps did not find what they should", seen.len()));
         Err(Failure::Told(1))
+    }
+
+    /// What the steps have left in the store.
+    fn kept(&self) -> Result<String, Failure> {
+        let store = self.open()?;
+        let stats = store.stats()?;
+        store.close()?;
+        let (names, accounts) = (counted(stats.names, "name"), counted(stats.accounts, "account"));
+        let (sent, kept) = (size(stats.logical_bytes), size(stats.content_bytes));
+        Ok(format!("The store holds {names} in {accounts}: {sent} of media, kept as {kept}."))
     }
 
     fn verdict(&self, result: &Result<String, String>, took: Duration) -> String {

@@ -216,6 +216,7 @@ fn accounts_and_stat_count_what_is_there() {
     assert_eq!(stat["health"]["poisoned"], json!(null));
     assert_eq!(stat["health"]["damage"], json!([]));
     assert_eq!(stat["health"]["recovery"]["clean"], true);
+    assert_eq!((&stat["health"]["index"], &stat["health"]["index_reason"]), (&json!("current"), &json!(null)));
     let text = bench.run(&["stat"]).ok().text();
     assert!(text.contains("3 in 2 accounts") && text.contains("none known"), "{text}");
 }

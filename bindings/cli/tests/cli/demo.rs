@@ -20,12 +20,15 @@ fn the_demo_keeps_every_promise_and_leaves_nothing_behind() {
         let content: Vec<u8> = (0..len).flat_map(|n| (n ^ len).to_le_bytes()).collect();
         bench.file(&format!("media/{name}"), content);
     }
-    let text = demo(&bench, &bench.path("media")).ok().text();
+    let run = demo(&bench, &bench.path("media"));
+    let text = run.text();
+    assert_eq!(run.code, 0, "{text}");
     assert!(text.contains("4 files of media"), "{text}");
     let (_, summary) = text.split_once("\nSummary\n").expect("a summary");
     assert_eq!(summary.matches("   ok  ").count(), 7, "{text}");
     assert!(!text.contains("FAILED") && !text.contains('\x1b'), "{text}");
     assert!(text.contains("SIGKILL") && text.contains("8 names in 2 accounts"), "{text}");
+    assert!(summary.contains("in 4 accounts") && summary.contains("All 7 steps"), "{summary}");
     assert_eq!(std::fs::read_dir(bench.path(".")).unwrap().count(), 1);
 }
 

@@ -50,6 +50,15 @@ fn without_a_store_named_it_says_how_to_name_one() {
 }
 
 #[test]
+fn without_a_command_it_shows_the_help_and_exits_2() {
+    let bench = Bench::new();
+    let none = bench.run(&[]).exits(2).says("no command").says("rebuild-index").says("Exit codes");
+    assert!(!none.stderr.contains("demo-writer"), "{}", none.stderr);
+    bench.run(&["help"]).ok();
+    bench.run(&["--help"]).ok();
+}
+
+#[test]
 fn only_put_and_import_make_a_store() {
     let bench = Bench::new();
     let reading: &[&[&str]] = &[
@@ -66,7 +75,7 @@ fn only_put_and_import_make_a_store() {
         &["export", "a", "out"],
     ];
     for arguments in reading {
-        bench.run(arguments).exits(1).says("media.cask");
+        bench.run(arguments).exits(1).says("media.cask: No such file").says("check the path");
         assert!(!bench.store().exists(), "{arguments:?}");
     }
     bench.run(&["put", "a", "n", "no-such-file"]).exits(1).says("no-such-file");
