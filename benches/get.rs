@@ -25,7 +25,7 @@ fn get(criterion: &mut Criterion) {
                 &all[turn]
             };
             group.bench_function("slice", |bencher| {
-                bencher.iter(|| media.get(next()).expect("a get").expect("there").len())
+                bencher.iter(|| media.get(next()).expect("a get").expect("there").len());
             });
             group.throughput(Throughput::Bytes(len as u64));
             group.bench_function("every byte", |bencher| {

@@ -2,7 +2,7 @@
 //!
 //! Each round writes the same bytes raw and through the store, one after the other, so that a disk that
 //! changes its mind changes both. The table at the end is the answer; criterion's own figures follow.
-#![allow(missing_docs)] // Criterion makes functions without.
+#![allow(missing_docs, clippy::cast_precision_loss)] // Criterion makes functions without docs; ratios are for people.
 
 mod support;
 

@@ -27,13 +27,13 @@ use crate::digest::Secret;
 use crate::disk::{Access, Disk, map};
 use crate::error::{Error, ErrorKind, Result};
 use crate::home::Home;
+use crate::limits::SEGMENT_LEN_MIN;
 use crate::log::blob_files::BlobFiles;
 use crate::log::footer::{FooterView, PutRow, Rows};
 use crate::log::format::{PAGE, RANGE, RECORDS_AT, Refusal, SegmentHeader, TRAILER_LEN, Trailer, VERSION};
 use crate::log::record::{Header, Kind, OpView};
 use crate::log::segment::{Segment, parse_name, path_of};
 use crate::log::{Found, Log, Position};
-use crate::limits::SEGMENT_LEN_MIN;
 use crate::options::StoreOptions;
 
 /// Bytes of a store's files that are not what was written there.
@@ -290,8 +290,7 @@ impl Replay {
         let stamp = loaded.stamp;
         let known: HashSet<u32> = loaded.segments.iter().copied().collect();
         let left = |segment: &Arc<Segment>| segment.id() < stamp.next_segment && !known.contains(&segment.id());
-        self.leftover
-            .extend(self.segments.iter().filter(|segment| left(segment)).map(|segment| segment.path.clone()));
+        self.leftover.extend(self.segments.iter().filter(|segment| left(segment)).map(|segment| segment.path.clone()));
         self.segments.retain(|segment| !left(segment));
         self.next_segment = self.next_segment.max(stamp.next_segment);
         self.last_sequence = self.last_sequence.max(stamp.sequence);

@@ -575,8 +575,8 @@ fn a_policy_bounds_every_put_from_then_on_and_survives_reopening() {
     let media = store.account("5500001").unwrap();
     media.put("before", "x", &plain()).unwrap();
     let policy = Policy {
-        default_ttl: Some(Duration::from_secs(60)),
-        longest_ttl: Some(Duration::from_secs(3600)),
+        default_ttl: Some(Duration::from_mins(1)),
+        longest_ttl: Some(Duration::from_hours(1)),
         largest_blob: Some(1000),
         ..Policy::default()
     };
@@ -588,13 +588,13 @@ fn a_policy_bounds_every_put_from_then_on_and_survives_reopening() {
     assert_eq!(media.stats().unwrap().policy, Some(policy));
     assert_eq!(media.head("before").unwrap().unwrap().expires_at, None, "what was there stays as it is");
 
-    let minute = Some(hand.now() + Duration::from_secs(60));
+    let minute = Some(hand.now() + Duration::from_mins(1));
     assert_eq!(media.put("a", "x", &plain()).unwrap().expires_at, minute);
     assert_eq!(media.copy("a", "b", &plain()).unwrap().unwrap().expires_at, minute);
     let policy_again = UpdateOptions::new().expiry(Expiry::Policy);
     assert_eq!(media.update("before", &policy_again).unwrap().unwrap().expires_at, minute);
-    let hour = plain().ttl(Duration::from_secs(3600));
-    assert_eq!(media.put("a", "x", &hour).unwrap().expires_at, Some(hand.now() + Duration::from_secs(3600)));
+    let hour = plain().ttl(Duration::from_hours(1));
+    assert_eq!(media.put("a", "x", &hour).unwrap().expires_at, Some(hand.now() + Duration::from_hours(1)));
     let beyond = Duration::from_millis(3_600_001);
     for refused in [plain().ttl(beyond), plain().expires_at(hand.now() + beyond), plain().expiry(Expiry::Never)] {
         assert_eq!(kind(media.put("a", "x", &refused)), ErrorKind::InvalidOption);
@@ -923,7 +923,7 @@ fn how_much_is_checked_at_reading_is_as_asked() {
                     damage(dir.path(), &bytes[65_536..], 0);
                     assert_eq!(kind(media.get("a")), ErrorKind::Corrupt, "this one is checked for the first time");
                 }
-                _ => assert!(!whole.unwrap()),
+                Verify::Never => assert!(!whole.unwrap()),
             }
             assert_eq!(content(&media, "b").unwrap(), b"untouched");
         }
