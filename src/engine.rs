@@ -12,8 +12,9 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::commit::Commit;
 use crate::commit::request::{Done, Refused, Request, Target};
+use crate::digest::NameKey;
 use crate::disk::fork;
-use crate::entry::{check_account, check_name};
+use crate::entry::{Entry, check_account, check_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::home::Home;
 use crate::index::Index;
@@ -177,6 +178,22 @@ impl Engine {
             Err(error) if error.kind() == ErrorKind::NoSpace => Ok(()),
             outcome => outcome,
         }
+    }
+
+    /// What is known of an entry whose record is damaged; `None` when nobody knows what it is called.
+    pub(crate) fn damaged_entry(&self, account: &str, key: NameKey) -> Result<Option<Entry>> {
+        let mut found = None;
+        let all = std::ops::Bound::Unbounded;
+        // An index that cannot be read knows nothing.
+        let _ = self.index.scan(account, all, "", usize::MAX, &mut |name, _| {
+            if self.log.secret.name_key(account, name) != key {
+                return std::ops::ControlFlow::Continue(());
+            }
+            found = Some(name.to_owned());
+            std::ops::ControlFlow::Break(())
+        });
+        let row = self.catalog.name(key);
+        found.zip(row).map_or(Ok(None), |(name, row)| self.lookup.listed(&name, row))
     }
 
     /// Whether content is stored once for the whole store, and the scope of an account's contents.

@@ -7,7 +7,7 @@ use crate::commit::request::Intent;
 use crate::digest::Digest;
 use crate::engine::{Engine, Handle};
 use crate::entry::{Entry, check_account};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::log::record::Reason;
 use crate::options::{Conditions, StoreOptions};
 use crate::stats::{AccountStats, Health, Stats};
@@ -187,7 +187,12 @@ impl Store {
         let mut names = Vec::new();
         for (account, key) in keys {
             let Some(account) = engine.catalog.accounts.get(account) else { continue };
-            if let Some(entry) = engine.lookup.head(key)?.filter(|entry| entry.digest == *digest) {
+            let found = match engine.lookup.head(key) {
+                // What a damaged entry is called, the index may still know.
+                Err(error) if error.kind() == ErrorKind::Corrupt => engine.damaged_entry(&account.name, key)?,
+                found => found?,
+            };
+            if let Some(entry) = found.filter(|entry| entry.digest == *digest) {
                 names.push((account.name.to_string(), entry));
             }
         }

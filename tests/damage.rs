@@ -304,3 +304,30 @@ fn damage_below_the_proven_end_is_named_by_health_and_nothing_behind_it_is_lost(
         }
     }
 }
+
+#[test]
+fn content_is_found_and_taken_down_under_names_whose_entries_are_damaged_too() {
+    let dir = scratch();
+    let store = open(dir.path());
+    let media = store.account("5500001").unwrap();
+    media.put("sound", "to be taken down", &PutOptions::new()).unwrap();
+    media.put("unmistakable", "to be taken down", &PutOptions::new()).unwrap();
+    store.close().unwrap();
+
+    let mut image = Image::of(dir.path());
+    let name = b"unmistakable";
+    let segment = image.0.iter_mut().find(|(path, bytes)| path.starts_with("segments") && bytes.is_some()).unwrap();
+    let bytes = segment.1.as_mut().unwrap();
+    let at = bytes.windows(name.len()).position(|window| window == name).expect("its entry is in the log");
+    bytes[at + 3] ^= 0x20;
+    std::fs::write(dir.path().join(segment.0), bytes).unwrap();
+
+    let store = open(dir.path());
+    let media = store.account("5500001").unwrap();
+    assert_eq!(media.get("unmistakable").unwrap_err().kind(), mediacask::ErrorKind::Corrupt);
+    let digest = mediacask::Digest::of(b"to be taken down");
+    let names: Vec<String> = store.names_of(&digest).unwrap().into_iter().map(|(_, entry)| entry.name).collect();
+    assert_eq!(names, ["sound", "unmistakable"]);
+    assert_eq!(store.purge_digest(&digest).unwrap(), 2);
+    assert!(media.get("sound").unwrap().is_none() && media.get("unmistakable").unwrap().is_none());
+}

@@ -385,10 +385,12 @@ impl Log {
     /// Keeps one spare ahead of need, so that a full disk still has room for deletes.
     pub(crate) fn prepare_spare(&self) -> Result<()> {
         let wanted = self.segment_len();
-        if self.spares.lock().iter().any(|spare| spare.len == wanted) {
+        let ready = self.spares.lock().iter().filter(|spare| spare.len == wanted).count();
+        let mut numbers = self.tail.lock();
+        let half_full = numbers.active.as_ref().is_some_and(|active| active.end > active.segment.len() / 2);
+        if ready > usize::from(half_full) {
             return Ok(());
         }
-        let mut numbers = self.tail.lock();
         let id = numbers.next_segment;
         numbers.next_segment += 1;
         drop(numbers);
