@@ -43,7 +43,7 @@
 //!
 //! ```text
 //! facade   store account batch upload buffers prefix listing stats engine
-//! flows    commit/ recovery upkeep/ lookup home
+//! flows    commit/ recovery/ upkeep/ lookup home
 //! state    log/ catalog/ index/ blob
 //! matter   log/record log/format
 //! words    digest entry token options clock limits error

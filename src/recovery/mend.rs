@@ -1,0 +1,105 @@
+//! Step 7: the disk as it should be. Each part may be cut by a crash, and is found to do again.
+
+use std::collections::HashSet;
+use std::io::ErrorKind as IoKind;
+use std::sync::Arc;
+
+use super::{End, Replay};
+use crate::catalog::Catalog;
+use crate::error::{Error, Result};
+use crate::log::blob_files::BlobFiles;
+use crate::log::format::RANGE;
+use crate::log::segment::Segment;
+use crate::log::{Found, Log, Position};
+use crate::options::StoreOptions;
+
+impl Replay {
+    /// Step 7. A crash after any of its parts leaves a store that is recovered in the same way.
+    pub(super) fn mend(
+        mut self,
+        options: &StoreOptions,
+        files: &BlobFiles,
+        catalog: &Catalog,
+        end: Option<End>,
+    ) -> Result<Log> {
+        self.sync_names()?;
+        if end.is_none() {
+            self.seal_again()?;
+        }
+        let mut resume = None;
+        if let Some(end) = end {
+            self.segments.retain(|segment| segment.id() != end.segment.id());
+            if end.clean {
+                self.segments.push(end.segment.clone());
+                resume = Some((end.segment, end.cut, end.rows));
+            } else {
+                let sealed = self.seal(end)?;
+                self.segments.push(Arc::new(sealed));
+            }
+        }
+        let retired = std::mem::take(&mut self.retired);
+        let (gone, segments): (Vec<_>, Vec<_>) = self
+            .segments
+            .drain(..)
+            .partition(|segment| retired.contains(&segment.id()) && catalog.live(segment.id()).is_nothing());
+        self.leftover.extend(gone.iter().map(|segment| segment.path.clone()));
+        drop(gone);
+        for path in &self.leftover {
+            match self.disk.unlink(path) {
+                Err(error) if error.kind() != IoKind::NotFound => return Err(Error::io("remove", path, error)),
+                _ => {}
+            }
+        }
+        if !self.leftover.is_empty() {
+            self.disk.sync_dir(&self.dir).map_err(|e| Error::io("sync the directory", &self.dir, e))?;
+        }
+        if let Some(path) = &self.in_the_way {
+            self.disk.remove_dir_all(path).map_err(|e| Error::io("remove", path, e))?;
+        }
+        files.empty_staging()?;
+        if self.damage.is_empty() {
+            remove_unnamed(files, &segments, catalog)?;
+        }
+        let predecessor =
+            segments.last().map(|s| Position { segment: s.id(), offset: s.records_end() }).unwrap_or_default();
+        let found = Found {
+            segments,
+            spares: self.spares,
+            predecessor,
+            next_segment: self.next_segment,
+            missing: self.missing,
+            last_sequence: self.last_sequence.max(RANGE - 1),
+            resume,
+        };
+        Ok(Log::new(self.disk, self.secret, self.dir, options.segment_len, found))
+    }
+
+    /// Makes the names durable that were found: a process that died between a renaming and the sync of its
+    /// directory leaves one that reads well and that a power cut takes back.
+    pub(super) fn sync_names(&self) -> Result<()> {
+        for dir in [Some(&*self.dir), self.dir.parent()].into_iter().flatten() {
+            self.disk.sync_dir(dir).map_err(|e| Error::io("sync the directory", dir, e))?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes blob files that no content stands in: what a crash left between rename and record, or between
+/// record and removal. Only after a replay without damage.
+fn remove_unnamed(files: &BlobFiles, segments: &[Arc<Segment>], catalog: &Catalog) -> Result<()> {
+    let found = files.list()?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let mut named = HashSet::new();
+    for place in catalog.file_places() {
+        let Some(segment) = segments.iter().find(|segment| segment.id() == place.segment) else { continue };
+        let Some((header, head)) = segment.record(place.record_at())? else { return Ok(()) };
+        let Some(blob) = crate::log::record::BlobView::decode(&header, &head) else { return Ok(()) };
+        named.extend(blob.file);
+    }
+    for (name, _) in found.iter().filter(|(name, _)| !named.contains(&name.id)) {
+        files.remove(name)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! Steps 3 and 5: what the segments say, in the order from the last to the first, and what the index
+//! remembers of what they say no more.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::{End, Gap, Replay, Witness};
+use crate::catalog::Place;
+use crate::catalog::builder::{Builder, StandingPut};
+use crate::catalog::checkpoint::Stamp;
+use crate::error::{ErrorKind, Result};
+use crate::log::Position;
+use crate::log::footer::{PutRow, Rows};
+use crate::log::format::{RANGE, RECORDS_AT, TRAILER_LEN};
+use crate::log::record::{Kind, OpView};
+use crate::log::segment::{Segment, path_of};
+
+impl Replay {
+    /// Steps 3 and 4. From the last segment to the first: which segments have left the log is said in later
+    /// ones.
+    pub(super) fn replay(&mut self, builder: &mut Builder, stamp: Option<&Stamp>) -> Result<Option<End>> {
+        let from = stamp.map_or(0, |stamp| stamp.segment);
+        self.unseal_torn(from)?;
+        let ends: HashMap<u32, u64> =
+            self.segments.iter().map(|s| (s.header.predecessor, s.header.predecessor_end)).collect();
+        let last = self.segments.last().map(|segment| segment.id());
+        let mut end = None;
+        self.damage_found = self.damage.len();
+        for segment in self.segments.clone().into_iter().rev() {
+            let id = segment.id();
+            if self.retired.contains(&id) {
+                // Nothing in it is needed; a crash, or somebody, has brought its file back.
+            } else if segment.trailer().is_some() {
+                if id >= from {
+                    let rows = segment.rows(&self.secret)?;
+                    self.take_rows(builder, &segment, &rows)?;
+                    self.note_footer(&segment)?;
+                }
+            } else if Some(id) == last && !ends.contains_key(&id) {
+                let found = self.find_end(segment, stamp.filter(|stamp| stamp.segment == id))?;
+                self.take_rows(builder, &found.segment, &found.rows)?;
+                end = Some(found);
+            } else {
+                self.replay_unsealed(builder, &segment, ends.get(&id).copied(), id >= from)?;
+            }
+        }
+        Ok(end)
+    }
+
+    /// A segment that others followed, whose trailer is damaged: where its records end is known from the
+    /// header of the next, or else is where the last one stands.
+    pub(super) fn replay_unsealed(
+        &mut self,
+        builder: &mut Builder,
+        segment: &Arc<Segment>,
+        known_end: Option<u64>,
+        replay: bool,
+    ) -> Result<()> {
+        segment.reveal(segment.len());
+        let len = segment.len();
+        let end = match known_end {
+            Some(end) => end.clamp(RECORDS_AT.min(len), len),
+            None => {
+                let mut end = RECORDS_AT.min(len);
+                segment.walk(end, len, &mut |at, header, _| end = at + header.len(), &mut |_, _| ())?;
+                end
+            }
+        };
+        segment.set_ended(end);
+        self.note(&segment.path, len.saturating_sub(TRAILER_LEN as u64), TRAILER_LEN as u64, "the footer is damaged");
+        if replay {
+            let rows = self.walk_tolerantly(segment, RECORDS_AT, end, Rows::new())?;
+            self.take_rows(builder, segment, &rows)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn note_footer(&mut self, segment: &Arc<Segment>) -> Result<()> {
+        if segment.footer_is_damaged() {
+            let len = segment.trailer().map_or(0, |trailer| trailer.footer_len);
+            self.note(&segment.path, segment.len() - len, len, "the footer is damaged; its records were read instead");
+            // The rows hold what stands; this notes what does not.
+            self.walk_tolerantly(segment, RECORDS_AT, segment.records_end(), Rows::new())?;
+        }
+        Ok(())
+    }
+
+    /// The rows of all records that stand between two places; what lies between them is damage.
+    pub(super) fn walk_tolerantly(
+        &mut self,
+        segment: &Arc<Segment>,
+        from: u64,
+        to: u64,
+        mut rows: Rows,
+    ) -> Result<Rows> {
+        let secret = self.secret.clone();
+        let after = self.segments.iter().filter(|later| later.id() > segment.id());
+        let behind = after.map(|later| later.header.first_sequence).min().unwrap_or(u64::MAX);
+        let of = |start, end, before| Gap { segment: segment.id(), start, end, before, behind };
+        let before = std::cell::Cell::new(self.floor.max(segment.header.first_sequence.saturating_sub(1)));
+        let gaps = std::cell::RefCell::new(Vec::new());
+        let mut closed = 0;
+        segment.walk(
+            from,
+            to,
+            &mut |at, header, head| {
+                let mut gaps = gaps.borrow_mut();
+                if !rows.add(&secret, header, at, head) {
+                    gaps.push(of(at, at + header.len(), before.get()));
+                }
+                // A body takes its number after the commit that names it, and stands before it.
+                if matches!(header.kind, Kind::Commit | Kind::Begin) {
+                    gaps[closed..].iter_mut().filter(|gap| gap.end <= at).for_each(|gap| gap.behind = header.sequence);
+                    closed = gaps.len();
+                    before.set(rows.last_sequence);
+                }
+            },
+            &mut |start, end| gaps.borrow_mut().push(of(start, end, before.get())),
+        )?;
+        for gap in gaps.into_inner() {
+            self.note(&segment.path, gap.start, gap.end - gap.start, "records that were durable do not stand");
+            self.gaps.push(gap);
+        }
+        Ok(rows)
+    }
+
+    pub(super) fn take_rows(&mut self, builder: &mut Builder, segment: &Arc<Segment>, rows: &Rows) -> Result<()> {
+        let id = segment.id();
+        let place = |offset: u32| Place { segment: id, offset };
+        self.rows_read += (rows.puts.len() + rows.ends.len() + rows.blobs.len() + rows.others.len()) as u64;
+        self.last_sequence = self.last_sequence.max(rows.last_sequence);
+        let newest = rows.puts.iter().map(|row| row.offset).chain(rows.ends.iter().map(|row| row.offset)).max();
+        self.newest = self.newest.or_else(|| newest.map(|offset| (id, offset)));
+        for row in &rows.blobs {
+            let account = row.account.map(|account| rows.accounts[account as usize].as_str());
+            builder.blob(account, &row.digest, row.len, row.sequence, place(row.offset));
+        }
+        for row in &rows.puts {
+            let (key, sequence, expires_ms, size, digest) =
+                (row.key, row.sequence, row.expires_ms, row.size, row.digest);
+            let put = StandingPut { key, sequence, expires_ms, size, digest, place: place(row.offset) };
+            builder.put(&rows.accounts[row.account as usize], &put);
+        }
+        rows.ends.iter().for_each(|row| builder.end(row.key, row.sequence));
+        for offset in &rows.others {
+            match segment.op(u64::from(*offset)) {
+                Ok(bytes) => {
+                    let Some(op) = OpView::decode(&bytes) else { continue };
+                    if let Some(policy) = op.policy() {
+                        builder.policy(op.account(), policy, op.sequence(), place(*offset));
+                    }
+                    self.retired.extend(op.retired());
+                }
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    self.note(&segment.path, u64::from(*offset), 0, "a policy that was set does not stand");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// A segment that the checkpoint lists, and that did not leave the log since, is missed.
+    pub(super) fn note_missing(&mut self) {
+        let there: HashSet<u32> = self.segments.iter().map(|segment| segment.id()).collect();
+        for id in std::mem::take(&mut self.listed) {
+            if !there.contains(&id) && !self.retired.contains(&id) {
+                self.note(&path_of(&self.dir.clone(), id, "seg"), 0, 0, "a segment of the log is missing");
+                self.missing.push(id);
+            }
+        }
+    }
+
+    /// The index reads only what is durable: where it has read further than the log goes, there is damage.
+    pub(super) fn note_lost_end(&mut self, end: Option<&End>, read: Option<Position>) {
+        let Some((end, read)) = end.filter(|end| !end.clean).zip(read) else { return };
+        let (segment, start) = (end.segment.id(), end.cut);
+        if read > (Position { segment, offset: start }) {
+            let puts = end.rows.puts.iter().map(|row| row.sequence);
+            let last = puts.chain(end.rows.ends.iter().map(|row| row.sequence)).max();
+            let before = last.unwrap_or(end.segment.header.first_sequence.saturating_sub(1)).max(self.floor);
+            let path = end.segment.path.clone();
+            self.note(&path, start, end.bytes_cut, "the log ends there; records that were durable do not stand");
+            self.gaps.push(Gap { segment, start, end: start, before, behind: u64::MAX });
+        }
+    }
+
+    /// Step 5: a name that the index knows with a sequence out of a damaged stretch was written there. It
+    /// is kept, and answers that it is damaged: neither absent nor an older version. The footer that is to be
+    /// written of the segment says so from then on.
+    pub(super) fn ask(&mut self, builder: &mut Builder, mut end: Option<&mut End>, witness: &Witness<'_>) {
+        for (account, name, sequence) in (witness.rows)() {
+            let key = self.secret.name_key(&account, &name);
+            let known = builder.name(key).map(|row| row.sequence).max(builder.ended(key)).unwrap_or(0);
+            let gap = self.gaps.iter().find(|gap| gap.before < sequence && sequence < gap.behind);
+            let Some(gap) = gap.filter(|_| known < sequence) else { continue };
+            let (digest, offset) = (crate::digest::Digest::default(), gap.start as u32);
+            let place = Place { segment: gap.segment, offset };
+            builder.put(&account, &StandingPut { key, sequence, expires_ms: 0, size: 0, digest, place });
+            if let Some(end) = end.as_mut().filter(|end| end.segment.id() == gap.segment) {
+                let account = end.rows.account(&account);
+                end.rows.puts.push(PutRow { key, sequence, expires_ms: 0, size: 0, digest, offset, account });
+            }
+            self.last_sequence = self.last_sequence.max(sequence);
+        }
+        // A damaged stretch may have opened a range of numbers.
+        self.last_sequence += RANGE;
+    }
+}
