@@ -143,16 +143,14 @@ impl BlobFiles {
         Ok(opened)
     }
 
-    /// Removes the file of a blob nobody refers to, durably. Readers that have it mapped keep it.
+    /// Removes the file of a blob nobody refers to. Readers that have it mapped keep it. Not synced: should a
+    /// crash bring it back, no record names it, and recovery removes it again.
     pub(crate) fn remove(&self, name: &BlobFileName) -> Result<()> {
         let path = self.path_of(name);
         self.open.lock().remove(&name.id);
         match self.disk.unlink(&path) {
             Err(error) if error.kind() != IoKind::NotFound => Err(Error::io("remove", &path, error)),
-            _ => {
-                let directory = self.directory_of(&name.digest).1;
-                self.disk.sync_dir(&directory).map_err(|e| Error::io("sync the directory", &directory, e))
-            }
+            _ => Ok(()),
         }
     }
 

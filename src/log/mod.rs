@@ -370,15 +370,15 @@ impl Log {
         tail.next_segment += 1;
         let allocate = || {
             let file = self.disk.open(&path, Access::Create)?;
-            file.allocate(len)?;
-            file.sync()
+            file.allocate(len)
         };
         if let Err(error) = allocate() {
             // What there is of it is of no use, and on a full disk its room is.
             let _ = self.disk.unlink(&path);
             return Err(Error::io("make room for", &path, error));
         }
-        self.counters.syncs.fetch_add(1, Relaxed);
+        // Not synced: the sync of the header, before the spare becomes a segment, covers its length; a crash
+        // before leaves a spare that is too short, and removed or passed over.
         Ok(Spare { path, len, rewritten: false })
     }
 
@@ -416,8 +416,10 @@ impl Log {
     }
 
     /// Makes a spare of the file of a segment that was taken out, or removes it. It is written again only
-    /// if no reader and no forked child can have it mapped, and nothing else links to it. The removal is
-    /// durable when this returns.
+    /// if no reader and no forked child can have it mapped, and nothing else links to it.
+    ///
+    /// The removal is not synced: should a crash bring the file back, the log says that it was retired. The
+    /// segment that says so leaves the log after a later one has begun, and that synced the directory.
     pub(crate) fn give_back(&self, segment: Arc<Segment>) -> Result<()> {
         let (path, len, id, file) = (segment.path.clone(), segment.len(), segment.id(), segment.file.clone());
         let forks = fork::forks();
@@ -439,7 +441,7 @@ impl Log {
         }
         match self.disk.unlink(&path) {
             Err(error) if error.kind() != IoKind::NotFound => Err(Error::io("remove", &path, error)),
-            _ => self.sync_dir(),
+            _ => Ok(()),
         }
     }
 }
