@@ -299,7 +299,9 @@ impl World {
         if self.random.sixteenths(1) {
             let catalog = self.disk.root().join("catalog");
             if mediacask::disk::Disk::unlink(&*self.disk, &catalog).is_ok() {
-                mediacask::disk::Disk::sync_dir(&*self.disk, &self.disk.root()).expect("a sound disk syncs");
+                let synced = mediacask::disk::Disk::sync_dir(&*self.disk, &self.disk.root());
+                // The power may go at this very call; what was to be recovered is recovered after that.
+                assert!(synced.is_ok() || self.disk.is_off(), "a sound disk syncs: {synced:?}");
                 self.tally.count("checkpoints deleted");
             }
         }
