@@ -334,8 +334,7 @@ impl Log {
         self.sync_file(file.as_ref(), spare)?;
         let path = path_of(&self.dir, id, "seg");
         // Mapped before it has its name: after the renaming nothing may fail that leaves the log writable.
-        let mut segment = Segment::new(header, path.clone(), file)?;
-        segment.is_born_here = true;
+        let segment = Segment::new(header, path.clone(), file)?;
         self.disk.rename(spare, &path).map_err(|e| Error::io("rename to", &path, e))?;
         self.sync_dir()?;
         Ok(segment)
@@ -417,15 +416,14 @@ impl Log {
     }
 
     /// Makes a spare of the file of a segment that was taken out, or removes it. It is written again only
-    /// if no reader and no forked child can have it mapped, not even a child that outlived the process which
-    /// held the store before, and nothing else links to it.
+    /// if no reader and no forked child can have it mapped, and nothing else links to it.
     ///
     /// The removal is not synced: should a crash bring the file back, the log says that it was retired. The
     /// segment that says so leaves the log after a later one has begun, and that synced the directory.
     pub(crate) fn give_back(&self, segment: Arc<Segment>) -> Result<()> {
         let (path, len, id, file) = (segment.path.clone(), segment.len(), segment.id(), segment.file.clone());
         let forks = fork::forks();
-        let forked = segment.map().fork_since() || !segment.is_born_here;
+        let forked = segment.map().fork_since();
         drop(segment);
         let facts = file.facts().map_err(|e| Error::io("look at", &path, e))?;
         let wanted = {

@@ -31,8 +31,6 @@ pub(crate) struct Segment {
     /// Which footers were checked since the store was opened: a footer is checked once.
     footer_checked: OnceLock<bool>,
     checked: OnceLock<Checked>,
-    /// Begun in this process: a forked child of an earlier one cannot have it mapped.
-    pub(crate) is_born_here: bool,
 }
 
 /// Which chunks were found sound since they were mapped: a bit each, set and never cleared.
@@ -70,7 +68,6 @@ impl Segment {
             reread: OnceLock::new(),
             footer_checked: OnceLock::new(),
             checked: OnceLock::new(),
-            is_born_here: false,
         })
     }
 
