@@ -46,7 +46,7 @@
 //! flows    commit/ recovery/ upkeep/ lookup home
 //! state    log/ catalog/ index/ blob
 //! matter   log/record log/format
-//! words    digest entry token options clock limits error
+//! words    digest entry token options/ clock limits error
 //! machine  disk/
 //! ```
 //!

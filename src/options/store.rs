@@ -1,0 +1,203 @@
+//! How a store is opened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::invalid;
+use crate::clock::Clock;
+use crate::disk::{Disk, files::RealDisk};
+use crate::error::Result;
+use crate::limits::{SEGMENT_LEN_MAX, SEGMENT_LEN_MIN};
+
+/// When a write is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// After fdatasync: it survives the power cut. The default.
+    #[default]
+    Sync,
+    /// After the write: it survives the death of this process, not of the machine. The store syncs
+    /// behind, at [`StoreOptions::os_sync_interval`], or at [`crate::Store::sync`].
+    Os,
+}
+
+/// How much of the content is checked against its CRCs when it is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Verify {
+    /// Every chunk of 64 KiB that a read touches, at every read. The default.
+    #[default]
+    Always,
+    /// Every chunk, the first time it is touched since the store was opened.
+    Once,
+    /// None; for callers that check the digest themselves.
+    Never,
+}
+
+/// Among whose names equal content is stored once. Fixed when the store is created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Dedup {
+    /// Within each account. The default.
+    #[default]
+    Account,
+    /// Across the whole store. One tenant can then learn by timing what another one has.
+    Store,
+}
+
+/// Whether opening may create the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Create {
+    /// A missing or empty directory becomes a store. The default.
+    #[default]
+    IfMissing,
+    /// A missing store is an error.
+    Never,
+}
+
+/// Who does the upkeep: sweeping, checkpoints, preparing segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Upkeep {
+    /// A thread of the store's. The default.
+    #[default]
+    Background,
+    /// The caller, by [`crate::Store::sweep`] and [`crate::Store::sync`].
+    ByHand,
+}
+
+/// How a store is opened; made by [`crate::Store::options`].
+#[derive(Clone)]
+pub struct StoreOptions {
+    pub(crate) create: Create,
+    pub(crate) dedup: Dedup,
+    pub(crate) durability: Durability,
+    pub(crate) verify: Verify,
+    pub(crate) upkeep: Upkeep,
+    pub(crate) os_sync_interval: Duration,
+    pub(crate) file_threshold: u64,
+    pub(crate) segment_len: Option<u64>,
+    pub(crate) index_cache_bytes: u64,
+    pub(crate) clock: Clock,
+    pub(crate) disk: Arc<dyn Disk>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> StoreOptions {
+        StoreOptions {
+            create: Create::default(),
+            dedup: Dedup::default(),
+            durability: Durability::default(),
+            verify: Verify::default(),
+            upkeep: Upkeep::default(),
+            os_sync_interval: Duration::from_millis(100),
+            file_threshold: 4 << 20,
+            segment_len: None,
+            index_cache_bytes: 64 << 20,
+            clock: Clock::system(),
+            disk: Arc::new(RealDisk),
+        }
+    }
+}
+
+impl StoreOptions {
+    /// Whether a missing store is created. Default: it is.
+    #[must_use]
+    pub fn create(mut self, create: Create) -> StoreOptions {
+        self.create = create;
+        self
+    }
+
+    /// Among whose names content is shared; only a new store takes it, an old one keeps its own.
+    #[must_use]
+    pub fn dedup(mut self, dedup: Dedup) -> StoreOptions {
+        self.dedup = dedup;
+        self
+    }
+
+    /// When writes that do not say otherwise are acknowledged.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> StoreOptions {
+        self.durability = durability;
+        self
+    }
+
+    /// How much of the content reads check. Default: [`Verify::Always`].
+    #[must_use]
+    pub fn verify(mut self, verify: Verify) -> StoreOptions {
+        self.verify = verify;
+        self
+    }
+
+    /// Who does the upkeep. Default: a thread of the store's.
+    #[must_use]
+    pub fn upkeep(mut self, upkeep: Upkeep) -> StoreOptions {
+        self.upkeep = upkeep;
+        self
+    }
+
+    /// How long a [`Durability::Os`] write may stay unsynced. Default 100 ms.
+    #[must_use]
+    pub fn os_sync_interval(mut self, interval: Duration) -> StoreOptions {
+        self.os_sync_interval = interval;
+        self
+    }
+
+    /// Content of this many bytes or more is kept as a file of its own. Default 4 MiB; at most a
+    /// quarter of a segment.
+    #[must_use]
+    pub fn file_threshold(mut self, bytes: u64) -> StoreOptions {
+        self.file_threshold = bytes;
+        self
+    }
+
+    /// Bytes of every segment, from 64 KiB to 1 GiB, in whole pages of 4 KiB. Default: 8 MiB while the
+    /// store is under 256 MiB, then 128 MiB.
+    #[must_use]
+    pub fn segment_len(mut self, bytes: u64) -> StoreOptions {
+        self.segment_len = Some(bytes);
+        self
+    }
+
+    /// Bytes sled may cache of the index; it takes about twice that. Default 64 MiB.
+    #[must_use]
+    pub fn index_cache_bytes(mut self, bytes: u64) -> StoreOptions {
+        self.index_cache_bytes = bytes;
+        self
+    }
+
+    /// Where the store reads the time. Default: the machine's clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> StoreOptions {
+        self.clock = clock;
+        self
+    }
+
+    /// The machine underneath; tests put one there that fails.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> StoreOptions {
+        self.disk = disk;
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let smallest = self.segment_len.unwrap_or(8 << 20);
+        if !smallest.is_multiple_of(4096) || !(SEGMENT_LEN_MIN..=SEGMENT_LEN_MAX).contains(&smallest) {
+            return Err(invalid(format!(
+                "a segment of {smallest} bytes was asked for; it takes whole pages of 4096 bytes, \
+                 {SEGMENT_LEN_MIN} to {SEGMENT_LEN_MAX} in all"
+            )));
+        }
+        if self.file_threshold == 0 || (self.file_threshold > smallest / 4 && self.segment_len.is_some()) {
+            return Err(invalid(format!(
+                "a file threshold of {} bytes was asked for; it is 1 to a quarter of a segment, here {}",
+                self.file_threshold,
+                smallest / 4
+            )));
+        }
+        if self.file_threshold > 4 << 20 && self.segment_len.is_none() {
+            return Err(invalid(format!(
+                "a file threshold of {} bytes was asked for; beyond 4 MiB the segments must be set larger, too",
+                self.file_threshold
+            )));
+        }
+        Ok(())
+    }
+}
