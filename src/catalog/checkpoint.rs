@@ -26,6 +26,7 @@ use super::accounts::PolicyRow;
 use super::{Catalog, ContentId, ContentRow, NameRow, Place};
 use crate::digest::{Digest, NameKey};
 use crate::error::Result;
+use crate::limits::BLOB_LEN_MAX;
 use crate::options::Policy;
 
 const MAGIC: &[u8; 8] = b"MCASKCT1";
@@ -84,7 +85,9 @@ pub(crate) fn write(
     for (shard, table) in catalog.contents.iter().enumerate() {
         let table = table.read();
         let mut bytes = Vec::with_capacity(table.len() * CONTENT_LEN);
-        table.iter().for_each(|(slot, row)| encode_content(&mut bytes, ContentId::new(shard, slot), row));
+        let mut rows: Vec<_> = table.iter().collect();
+        rows.sort_unstable_by_key(|(slot, _)| *slot);
+        rows.iter().for_each(|(slot, row)| encode_content(&mut bytes, ContentId::new(shard, *slot), row));
         contents += table.len() as u64;
         drop(table);
         out(&bytes)?;
@@ -229,29 +232,47 @@ fn read_account(rest: &mut Reader<'_>, catalog: &Catalog) -> Option<()> {
     Some(())
 }
 
-/// Files the contents; gives for each shard the new id of each old slot.
-fn read_contents(rows: &[u8], catalog: &mut Catalog) -> Option<Vec<Vec<Option<ContentId>>>> {
-    let mut ids = vec![Vec::new(); super::SHARDS];
+/// For each shard the new ids of the old slots, in the order of these.
+struct Ids(Vec<Vec<(u32, ContentId)>>);
+
+impl Ids {
+    fn find(&self, old: ContentId) -> Option<ContentId> {
+        let shard = self.0.get(old.shard())?;
+        let slot = old.slot();
+        // While no content has gone yet, the slots have no holes.
+        let place = match shard.get(slot as usize) {
+            Some((there, _)) if *there == slot => slot as usize,
+            _ => shard.binary_search_by_key(&slot, |(slot, _)| *slot).ok()?,
+        };
+        Some(shard[place].1)
+    }
+}
+
+/// Files the contents, which come shard by shard and, today, by their slots.
+fn read_contents(rows: &[u8], catalog: &mut Catalog) -> Option<Ids> {
+    let mut ids = Ids(vec![Vec::new(); super::SHARDS]);
     for row in rows.chunks_exact(CONTENT_LEN) {
         let mut fields = Reader(row);
         let (id, scope) = (ContentId(fields.u32()?), fields.u32()?);
         let digest = Digest::from_bytes(fields.take(32)?.try_into().ok()?);
         let len = fields.u64()?;
         let place = Place { segment: fields.u32()?, offset: fields.u32()? };
-        let shard: &mut Vec<Option<ContentId>> = &mut ids[id.shard()];
-        // A shard's slots are at most as many as it ever had rows; a slot far beyond is damage.
-        if id.slot() as usize >= shard.len() {
-            if id.slot() as usize > 64 * 1024 * 1024 {
-                return None;
-            }
-            shard.resize(id.slot() as usize + 1, None);
+        if len > BLOB_LEN_MAX {
+            return None;
         }
-        shard[id.slot() as usize] = Some(catalog.load_content(ContentRow { digest, len, references: 0, scope, place }));
+        let new = catalog.load_content(ContentRow { digest, len, references: 0, scope, place });
+        ids.0[id.shard()].push((id.slot(), new));
     }
-    Some(ids)
+    let by_slot = |shard: &mut Vec<(u32, ContentId)>| {
+        if !shard.is_sorted_by_key(|(slot, _)| *slot) {
+            shard.sort_unstable_by_key(|(slot, _)| *slot);
+        }
+        shard.windows(2).all(|pair| pair[0].0 < pair[1].0)
+    };
+    ids.0.iter_mut().all(by_slot).then_some(ids)
 }
 
-fn read_names(rows: &[u8], catalog: &mut Catalog, ids: &[Vec<Option<ContentId>>], floor: u64) -> Option<()> {
+fn read_names(rows: &[u8], catalog: &mut Catalog, ids: &Ids, floor: u64) -> Option<()> {
     let accounts = catalog.accounts.all().len() as u32;
     for row in rows.chunks_exact(NAME_LEN) {
         let key = NameKey(u128::from_le_bytes(row[..16].try_into().ok()?));
@@ -260,7 +281,7 @@ fn read_names(rows: &[u8], catalog: &mut Catalog, ids: &[Vec<Option<ContentId>>]
         let place = Place { segment: fields.u32()?, offset: fields.u32()? };
         let (old, account) = (ContentId(fields.u32()?), fields.u32()?);
         if sequence <= floor {
-            let content = ids.get(old.shard())?.get(old.slot() as usize).copied().flatten()?;
+            let content = ids.find(old)?;
             if account >= accounts {
                 return None;
             }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use super::format::{SegmentHeader, TRAILER_LEN, Trailer, align, array_at, u16_at, u32_at, u64_at, u128_at};
 use super::record::{BlobView, Header, Kind, OpView, Tag, operations};
 use crate::digest::{Digest, NameKey, Secret, crc};
+use crate::limits::BLOB_LEN_MAX;
 
 const COUNTS_LEN: usize = 24;
 const PUT_LEN: usize = 80;
@@ -334,7 +335,7 @@ impl<'a> FooterView<'a> {
         false
     }
 
-    /// All rows; `None` when an account is not UTF-8 or a row names one that is not there.
+    /// All rows; `None` when an account is not UTF-8, a row names one that is not there, or a size no blob can have.
     pub(crate) fn rows(&self) -> Option<Rows> {
         let mut at = COUNTS_LEN;
         let mut rows = Rows::new();
@@ -350,8 +351,9 @@ impl<'a> FooterView<'a> {
         rows.last_sequence = self.trailer.last_sequence;
         rows.lowest_sequence = self.trailer.lowest_sequence;
         let accounts = rows.accounts.len() as u32;
-        let known = rows.puts.iter().all(|row| row.account < accounts)
+        let known = rows.puts.iter().all(|row| row.account < accounts && row.size <= BLOB_LEN_MAX)
             && rows.ends.iter().all(|row| row.account < accounts)
+            && rows.blobs.iter().all(|row| row.len <= BLOB_LEN_MAX)
             && rows.blobs.iter().all(|row| row.account.is_none_or(|account| account < accounts));
         known.then_some(rows)
     }

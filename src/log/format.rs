@@ -47,7 +47,7 @@
 //! ```
 //!
 //! A record *stands* iff magic, salt, segment id and kind are right, the lengths are within the limits
-//! and within the segment, and the CRC holds: of bytes 0..60, the record's offset in the segment (8 bytes),
+//! and within the segment, no sequence is above 2^64 - 2^35, and the CRC holds: of bytes 0..60, the record's offset in the segment (8 bytes),
 //! and the head. So what a body holds never stands, be it this very segment's file. The proven end is the offset up to which the segment was
 //! known to be durable when the record was written. The CRCs of the body's chunks stand in the head.
 //!
@@ -124,8 +124,17 @@ pub(crate) const RECORDS_AT: u64 = 4096;
 pub(crate) const PAGE: u64 = 4096;
 /// Content is checked in chunks of this many bytes.
 pub(crate) const CHUNK: usize = 64 << 10;
-/// Every sequence number is a range number, 24 bits, above a count of 40 bits; each open takes a new range.
-pub(crate) const RANGE: u64 = 1 << 40;
+/// Each open begins a new range of sequence numbers, at a multiple of this: there is room for two thousand million.
+/// A process that counts beyond its range goes on in the next.
+pub(crate) const RANGE: u64 = 1 << 32;
+/// No record has a sequence number beyond this one: what is added to one never wraps.
+pub(crate) const SEQUENCE_MAX: u64 = u64::MAX - 8 * RANGE;
+
+/// Where the numbers of a new process begin when `last` is the highest in the log; `None` when they are used
+/// up. A whole range is left out: a record that was lost may have been beyond the end of its own.
+pub(crate) fn next_range(last: u64) -> Option<u64> {
+    Some((last.checked_add(2 * RANGE)? / RANGE) * RANGE).filter(|first| *first <= SEQUENCE_MAX - RANGE)
+}
 /// Length of a footer's trailer.
 pub(crate) const TRAILER_LEN: usize = 64;
 
@@ -342,6 +351,15 @@ mod tests {
         hit[STORE_COPY_AT + 20] ^= 1;
         assert!(matches!(StoreFile::decode(&hit), Err(Refusal::Damaged)));
         assert!(matches!(StoreFile::decode(&[]), Err(Refusal::Damaged)));
+    }
+
+    #[test]
+    fn a_range_of_sequence_numbers_begins_where_no_lost_record_can_have_been() {
+        assert_eq!(next_range(0), Some(2 * RANGE));
+        assert_eq!(next_range(RANGE + 5), Some(3 * RANGE));
+        assert_eq!(next_range(3 * RANGE), Some(5 * RANGE));
+        assert_eq!(next_range(SEQUENCE_MAX), None);
+        assert_eq!(next_range(u64::MAX), None);
     }
 
     #[test]

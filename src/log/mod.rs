@@ -26,7 +26,7 @@ use crate::digest::Secret;
 use crate::disk::{Access, Disk, fork, map};
 use crate::error::{Error, ErrorKind, Result};
 use footer::Rows;
-use format::{PAGE, RANGE, RECORDS_AT, SegmentHeader, TRAILER_LEN, Trailer};
+use format::{PAGE, RECORDS_AT, SegmentHeader, TRAILER_LEN, Trailer};
 use record::{Header, Kind};
 use segment::{Segment, path_of};
 
@@ -117,7 +117,8 @@ pub(crate) struct Found {
     pub(crate) next_segment: u32,
     /// Segments that names stand in, and whose files are not there.
     pub(crate) missing: Vec<u32>,
-    pub(crate) last_sequence: u64,
+    /// Where this process's sequence numbers begin.
+    pub(crate) first_sequence: u64,
     /// The segment to go on with, its end and its rows, after a clean close.
     pub(crate) resume: Option<(Arc<Segment>, u64, Rows)>,
 }
@@ -130,7 +131,6 @@ impl Log {
         segment_len: Option<u64>,
         found: Found,
     ) -> Log {
-        let range_begin = (found.last_sequence / RANGE + 1) * RANGE;
         let active = found.resume.map(|(segment, end, rows)| Active {
             segment,
             end,
@@ -150,7 +150,7 @@ impl Log {
                 active,
                 predecessor: found.predecessor,
                 next_segment: found.next_segment,
-                next_sequence: range_begin,
+                next_sequence: found.first_sequence,
             }),
             spares: Mutex::new(spares.collect()),
             missing: found.missing,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::format::{CHUNK, align, array_at, chunks, u16_at, u32_at, u64_at};
+use super::format::{CHUNK, SEQUENCE_MAX, align, array_at, chunks, u16_at, u32_at, u64_at};
 use crate::digest::{Digest, crc, crc_of_three, crc_of_two};
 use crate::entry::{Entry, Facts, time_of};
 use crate::limits::BLOB_LEN_MAX;
@@ -96,6 +96,7 @@ impl Header {
             && header.salt == salt
             && header.head_len as usize <= HEAD_LEN_MAX
             && header.body_len <= BLOB_LEN_MAX
+            && header.sequence <= SEQUENCE_MAX - u64::from(header.count)
             && (header.body_len == 0 || kind == Kind::Blob);
         within.then_some(header)
     }
@@ -370,6 +371,7 @@ impl<'a> OpView<'a> {
         let whole = name_end + texts + u32_at(bytes, 16) as usize;
         let utf8 = Reason::of(tag, bytes[5]).is_some()
             && whole == bytes.len()
+            && (tag != Tag::Put || u64_at(bytes, 112) <= BLOB_LEN_MAX)
             && std::str::from_utf8(&bytes[texts_at..account_end]).is_ok()
             && std::str::from_utf8(&bytes[account_end..name_end]).is_ok();
         utf8.then_some(OpView { bytes, tag, account_end, name_end, texts_at })

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::{End, Replay};
 use crate::catalog::Catalog;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::log::blob_files::BlobFiles;
-use crate::log::format::RANGE;
+use crate::log::format::next_range;
 use crate::log::segment::Segment;
 use crate::log::{Found, Log, Position};
 use crate::options::StoreOptions;
@@ -22,6 +22,11 @@ impl Replay {
         catalog: &Catalog,
         end: Option<End>,
     ) -> Result<Log> {
+        let first_sequence = next_range(self.last_sequence).ok_or_else(|| {
+            let message = "the sequence numbers of this store are used up, or one in it was made up; dump what it holds \
+                           and import that into a new store";
+            Error::new(ErrorKind::TooLarge, message).at(&self.dir)
+        })?;
         self.sync_names()?;
         if end.is_none() {
             self.seal_again()?;
@@ -68,7 +73,7 @@ impl Replay {
             predecessor,
             next_segment: self.next_segment,
             missing: self.missing,
-            last_sequence: self.last_sequence.max(RANGE - 1),
+            first_sequence,
             resume,
         };
         Ok(Log::new(self.disk, self.secret, self.dir, options.segment_len, found))

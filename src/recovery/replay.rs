@@ -204,6 +204,6 @@ impl Replay {
             self.last_sequence = self.last_sequence.max(sequence);
         }
         // A damaged stretch may have opened a range of numbers.
-        self.last_sequence += RANGE;
+        self.last_sequence = self.last_sequence.saturating_add(RANGE);
     }
 }
