@@ -10,11 +10,18 @@ DENY_VERSION = 0.20.2
 DENY_ROOT = $(CARGO_TARGET_DIR)/tools/cargo-deny-$(DENY_VERSION)
 DENY = $(DENY_ROOT)/bin/cargo-deny
 
+# Pinned, as above; built from source, once.
+FUZZ_VERSION = 0.13.2
+FUZZ_ROOT = $(CARGO_TARGET_DIR)/tools/cargo-fuzz-$(FUZZ_VERSION)
+FUZZ = $(FUZZ_ROOT)/bin/cargo-fuzz
+# How long each fuzzer runs.
+SECONDS ?= 60
+
 # Crates that stand apart from the workspace, with a lock file of their own.
 APART = $(wildcard tests/*/Cargo.toml benches/*/Cargo.toml)
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test lint deny shuttle bench clean
+.PHONY: help demo test lint deny shuttle fuzz bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +56,13 @@ $(DENY):
 shuttle: ## Try many thread interleavings of the concurrent parts (tests/shuttle)
 	@sh scripts/need.sh cargo cc
 	cargo test --locked --manifest-path tests/shuttle/Cargo.toml --target-dir $(CARGO_TARGET_DIR)/shuttle
+
+fuzz: $(FUZZ) ## Run each fuzzer of tests/fuzz for SECONDS=60
+	sh scripts/fuzz.sh $(FUZZ) "$(abspath $(CARGO_TARGET_DIR))" $(SECONDS)
+
+$(FUZZ):
+	@sh scripts/need.sh cargo cc
+	cargo install --locked cargo-fuzz --version $(FUZZ_VERSION) --root $(FUZZ_ROOT) --no-track
 
 bench: ## Measure the store
 	@sh scripts/need.sh cargo cc

@@ -42,7 +42,7 @@
 //! The layers, each importing only from below:
 //!
 //! ```text
-//! facade   store account batch upload buffers prefix listing stats engine
+//! facade   store account batch upload buffers prefix listing stats engine testing
 //! flows    commit/ recovery/ upkeep/ lookup home
 //! state    log/ catalog/ index/ blob
 //! matter   log/record log/format
@@ -76,6 +76,8 @@ mod prefix;
 mod recovery;
 mod stats;
 mod store;
+#[doc(hidden)]
+pub mod testing;
 mod token;
 mod upkeep;
 mod upload;
@@ -97,9 +99,3 @@ pub use stats::{AccountStats, Health, IndexState, Stats};
 pub use store::Store;
 pub use upkeep::SweepReport;
 pub use upload::Writer;
-
-/// Hooks for tests of the store itself.
-#[doc(hidden)]
-pub mod testing {
-    pub use crate::index::{Fault, break_index};
-}

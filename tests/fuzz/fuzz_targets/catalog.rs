@@ -1,0 +1,8 @@
+//! Bytes as the checkpoint of the catalog.
+
+#![no_main]
+
+#[path = "../targets/mod.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::catalog(bytes));
