@@ -97,5 +97,5 @@ pub use options::{
 pub use recovery::{Damage, RecoveryReport};
 pub use stats::{AccountStats, Health, IndexState, Stats};
 pub use store::Store;
-pub use upkeep::SweepReport;
+pub use upkeep::{Activities, Activity, SweepReport};
 pub use upload::Writer;

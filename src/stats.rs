@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::error::ErrorKind;
 use crate::options::Policy;
 use crate::recovery::{Damage, RecoveryReport};
+use crate::upkeep::Activities;
 
 /// What one account holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +106,8 @@ pub struct Health {
     pub damage: Vec<Damage>,
     /// What opening the store found and did.
     pub recovery: RecoveryReport,
+    /// What upkeep did last.
+    pub last: Activities,
 }
 
 pub(crate) fn account(engine: &Engine, name: &str) -> AccountStats {
@@ -164,7 +167,7 @@ pub(crate) fn health(engine: &Engine) -> Health {
         // A thread that is not in this child may have held any of the locks.
         let poisoned = Some(forked.to_string());
         let index = IndexState::Stale { reason: forked.to_string() };
-        return Health { poisoned, index, trouble: None, damage, recovery };
+        return Health { poisoned, index, trouble: None, damage, recovery, last: Activities::default() };
     }
     let rows = engine.index.state();
     let index = match (rows.in_memory, rows.broken.or_else(|| engine.upkeep.index_trouble())) {
@@ -178,5 +181,6 @@ pub(crate) fn health(engine: &Engine) -> Health {
         trouble: engine.upkeep.trouble(),
         damage,
         recovery,
+        last: engine.upkeep.activities(),
     }
 }

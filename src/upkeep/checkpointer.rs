@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::io::IoSlice;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
-use super::Upkeep;
+use super::{Counts, Task, Upkeep};
 use crate::catalog::checkpoint::{self, HEADER_LEN, Stamp};
 use crate::error::{ErrorKind, Result};
 use crate::home::replace_file;
@@ -17,6 +18,18 @@ const SEGMENTS: u64 = 2;
 
 /// Bytes of a checkpoint written in one go, about.
 const WRITE_LEN: usize = 1 << 20;
+
+/// A checkpoint that was written.
+struct Written {
+    bytes: u64,
+    last_sequence: u64,
+}
+
+impl Counts for Written {
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        vec![("bytes", self.bytes), ("last_sequence", self.last_sequence)]
+    }
+}
 
 /// What the last checkpoint covers.
 pub(crate) struct Checkpointer {
@@ -47,17 +60,18 @@ impl Upkeep {
 
     /// Writes the catalog down; on a full disk, spares beyond the reserve make way for it.
     pub(crate) fn checkpoint(&self, clean: bool) -> Result<()> {
+        let begun = Instant::now();
         loop {
             match self.write_checkpoint(clean) {
                 Err(error) if error.kind() == ErrorKind::NoSpace && self.log.give_up_spare()? => {}
-                outcome => return outcome,
+                outcome => return self.keep_activity(Task::CatalogCheckpoint, begun, outcome).map(drop),
             }
         }
     }
 
     /// What a checkpoint shows is durable before it counts: the log is synced at its stamp, and again
     /// before the file gets its name, since rows are read while others write.
-    fn write_checkpoint(&self, clean: bool) -> Result<()> {
+    fn write_checkpoint(&self, clean: bool) -> Result<Written> {
         let mut last = self.checkpointer.lock();
         self.commit.sync()?;
         let (stamp, segments, sealed, active, written) = {
@@ -102,7 +116,7 @@ impl Upkeep {
             Ok(self.commit.sync()?)
         })?;
         *last = Checkpointer { sealed, len: at, written_then: written };
-        Ok(())
+        Ok(Written { bytes: at, last_sequence: stamp.sequence })
     }
 
     /// The segments that may leave the log.

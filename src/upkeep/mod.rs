@@ -9,8 +9,11 @@
 //! prepare     the next segment, ahead of need
 //! ```
 //!
+//! What it did last is kept for health (activity.rs).
+//!
 //! Nothing here is needed for an answer to be right; all of it may fail and be tried again.
 
+mod activity;
 pub(crate) mod applier;
 mod checkpointer;
 mod recycler;
@@ -33,6 +36,8 @@ use crate::home::Home;
 use crate::index::Index;
 use crate::log::Log;
 use crate::log::blob_files::BlobFiles;
+pub use activity::{Activities, Activity};
+pub(crate) use activity::{Counts, Task};
 use applier::Applier;
 use checkpointer::Checkpointer;
 use recycler::Recycler;
@@ -55,6 +60,13 @@ pub struct SweepReport {
     pub segments_freed: u64,
     /// Files of large blobs that were removed.
     pub files_freed: u64,
+}
+
+impl Counts for SweepReport {
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        let SweepReport { expired, segments_freed, files_freed } = *self;
+        vec![("expired", expired), ("segments_freed", segments_freed), ("files_freed", files_freed)]
+    }
 }
 
 /// Wakes the thread; cheap when it is awake.
@@ -117,6 +129,8 @@ pub(crate) struct Upkeep {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Guards what went wrong last.
     trouble: Mutex<Option<String>>,
+    /// Guards what was done last of each kind.
+    activities: Mutex<Activities>,
 }
 
 /// The parts upkeep works on.
@@ -157,6 +171,7 @@ impl Upkeep {
             recycler: Mutex::default(),
             thread: Mutex::default(),
             trouble: Mutex::default(),
+            activities: Mutex::default(),
         }
     }
 
@@ -228,6 +243,10 @@ impl Upkeep {
 
     /// Sweeps all that is due and frees what can be, now.
     pub(crate) fn sweep_by_hand(&self) -> Result<SweepReport> {
+        self.keep_activity(Task::Sweep, Instant::now(), self.sweep_and_free())
+    }
+
+    fn sweep_and_free(&self) -> Result<SweepReport> {
         self.commit.sync_if_behind()?;
         let expired = self.sweep_all()?;
         self.follow(self.commit.durable())?;

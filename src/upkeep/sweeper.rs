@@ -9,9 +9,9 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::Upkeep;
+use super::{SweepReport, Task, Upkeep};
 use crate::blob::EntryBytes;
 use crate::catalog::{Catalog, NameRow};
 use crate::clock::since_boot;
@@ -99,7 +99,14 @@ impl Upkeep {
     /// Sweeps what is due, unless the clock has just jumped.
     pub(super) fn sweep_due(&self) -> Result<u64> {
         let held = self.sweeper.lock().is_held(self.clock.now_ms());
-        if held { Ok(0) } else { self.sweep_all() }
+        let begun = Instant::now();
+        match if held { Ok(0) } else { self.sweep_all() } {
+            Ok(0) => Ok(0),
+            outcome => {
+                let outcome = outcome.map(|expired| SweepReport { expired, ..SweepReport::default() });
+                self.keep_activity(Task::Sweep, begun, outcome).map(|report| report.expired)
+            }
+        }
     }
 
     /// Sweeps what is due.
