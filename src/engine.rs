@@ -164,6 +164,7 @@ impl Engine {
         self.commit.close();
         let outcome = self.write_down();
         self.closed.store(true, Ordering::Release);
+        self.commit.wake_waiters();
         self.index.close();
         self.home.unlock();
         outcome

@@ -42,7 +42,7 @@
 //! The layers, each importing only from below:
 //!
 //! ```text
-//! facade   store account batch upload buffers prefix listing stats engine testing
+//! facade   store account batch upload buffers prefix listing events stats engine testing
 //! flows    commit/ recovery/ upkeep/ lookup home
 //! state    log/ catalog/ index/ blob
 //! matter   log/record log/format
@@ -65,6 +65,7 @@ pub mod disk;
 mod engine;
 mod entry;
 mod error;
+mod events;
 mod home;
 mod index;
 pub mod limits;
@@ -89,6 +90,7 @@ pub use clock::Clock;
 pub use digest::Digest;
 pub use entry::Entry;
 pub use error::{Error, ErrorKind, FACES, Face, Result};
+pub use events::{Event, EventKind, Events};
 pub use listing::Page;
 pub use options::{
     Create, Dedup, DeleteOptions, Durability, Expiry, ListOptions, Policy, PrefixLimit, PutOptions, StoreOptions,

@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::engine::{Engine, Handle};
 use crate::entry::{Entry, check_account};
 use crate::error::{ErrorKind, Result};
+use crate::events::Events;
 use crate::log::record::Reason;
 use crate::options::{Conditions, StoreOptions};
 use crate::stats::{AccountStats, Health, Stats};
@@ -229,6 +230,53 @@ impl Store {
                 intents.push(Intent::End { target, reason: Reason::Purge, conditions });
             }
             purged += end_all(engine, intents)?;
+        }
+    }
+
+    /// What happens to names from now on and happened since `after`, a sequence number: that of the last event
+    /// that was seen, [`Store::events_floor`], or 0 for all there is. One that is yet to come is waited for.
+    ///
+    /// Only what is durable is told, in the order in which it happened, and the same again whenever it is asked
+    /// for. What has been compacted away cannot be told: an `after` below the floor is refused with
+    /// [`crate::ErrorKind::InvalidToken`]. List the accounts then, and go on from the floor.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// use mediacask::EventKind;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// media.delete("a.txt", &Default::default())?;
+    /// let mut seen = 0;
+    /// for event in store.events(seen)? {
+    ///     let event = event?;
+    ///     println!("{} {} {}/{}", event.sequence, event.kind, event.account, event.name);
+    ///     seen = event.sequence;
+    /// }
+    /// assert!(store.events(seen)?.next().is_none());
+    /// media.put("a.txt", "again", &Default::default())?;
+    /// let event = store.events(seen)?.next().expect("put")?;
+    /// assert_eq!((event.kind, event.name.as_str()), (EventKind::Put, "a.txt"));
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
+    pub fn events(&self, after: u64) -> Result<Events> {
+        Events::new(&self.handle, after)
+    }
+
+    /// The highest sequence number of which a record may have been compacted away: [`Store::events`] goes back
+    /// as far as this. 0 while everything is there; after a fork, in the child, `u64::MAX`.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// assert_eq!(store.events_floor(), 0);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
+    pub fn events_floor(&self) -> u64 {
+        match self.handle.check() {
+            // A thread that is not in this child may have held the lock.
+            Err(error) if error.kind() == ErrorKind::Forked => u64::MAX,
+            _ => self.handle.log.dropped_up_to(),
         }
     }
 

@@ -123,6 +123,8 @@ fn call_everything(store: &Store, media: &Account) {
     forked("rebuild_index", store.rebuild_index(&mut |_, _| ()).map(drop));
     forked("names_of", store.names_of(&Digest::of(b"x")).map(drop));
     forked("purge_digest", store.purge_digest(&Digest::of(b"x")).map(drop));
+    forked("events", store.events(0).map(drop));
+    assert_eq!(store.events_floor(), u64::MAX);
     forked("stats", store.stats().map(drop));
     forked("recount", store.recount().map(drop));
     forked("close", store.close());
@@ -160,9 +162,13 @@ fn a_child_reads_what_it_holds_hears_forked_and_touches_no_file() {
     batch.put("in a batch", "x", &PutOptions::new()).unwrap();
     let before = tree(dir.path());
     let (inner, inner_media) = (store.clone(), media.clone());
+    let mut events = store.events(0).unwrap();
+    assert!(events.next().unwrap().is_ok());
     let mut given = Some((inner, inner_media, held.clone(), writer, batch));
     fork(|| {
         let (store, media, held, mut writer, batch) = given.take().unwrap();
+        assert_eq!(events.next().unwrap().unwrap_err().kind(), ErrorKind::Forked);
+        assert_eq!(events.wait(Duration::from_hours(1)).unwrap_err().kind(), ErrorKind::Forked);
         check_held(&held);
         for (n, reader) in (0..).zip(&mut readers) {
             let mut bytes = Vec::new();
@@ -179,6 +185,7 @@ fn a_child_reads_what_it_holds_hears_forked_and_touches_no_file() {
     assert_untouched(dir.path(), &before);
 
     // Neither did a child that just ends, nor one that drops the last share of all it has.
+    assert_eq!(events.count(), 39);
     let all = AssertUnwindSafe((store, media, held, readers, given.take()));
     let mut all = Some(all);
     fork(|| ()).join();

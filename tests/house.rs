@@ -9,7 +9,13 @@ use std::process::Command;
 /// The layers, the highest first, as the module doc of `src/lib.rs` has them. A module imports from its own layer
 /// and those below. A folder ends with a slash; a file in it may stand elsewhere.
 const LAYERS: [(&str, &[&str]); 6] = [
-    ("facade", &["store", "account", "batch", "upload", "buffers", "prefix", "listing", "stats", "engine", "testing"]),
+    (
+        "facade",
+        &[
+            "store", "account", "batch", "upload", "buffers", "prefix", "listing", "events", "stats", "engine",
+            "testing",
+        ],
+    ),
     ("flows", &["commit/", "recovery/", "upkeep/", "lookup", "home"]),
     ("state", &["log/", "catalog/", "index/", "blob"]),
     ("matter", &["log/record", "log/format"]),

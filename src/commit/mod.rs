@@ -21,8 +21,9 @@ mod sync;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::catalog::{Catalog, LetGo};
 use crate::clock::Clock;
@@ -45,6 +46,8 @@ pub(crate) struct Commit {
     poison: OnceLock<Error>,
     /// Guards what is durable, and what waits to be.
     behind: Mutex<Behind>,
+    /// Wakes who waits for more to be durable; costs nothing when nobody does.
+    durable_moved: Condvar,
     /// Wakes upkeep when there is something to do behind the acknowledgement.
     wake: Box<dyn Fn() + Send + Sync>,
     closed: AtomicBool,
@@ -98,6 +101,7 @@ impl Commit {
             queue: Queue::new(),
             poison: OnceLock::new(),
             behind: Mutex::new(Behind { durable, ..Behind::default() }),
+            durable_moved: Condvar::new(),
             wake,
             closed: AtomicBool::new(false),
             barred: Mutex::default(),
@@ -197,6 +201,7 @@ impl Commit {
                 settled.into_iter().filter(|gone| matches!(gone, LetGo::Blob { place, .. } if place.is_file())),
             );
             behind.durable = tail.synced_position();
+            self.durable_moved.notify_all();
         }
     }
 
@@ -274,6 +279,29 @@ impl Commit {
     /// The end of what is durable.
     pub(crate) fn durable(&self) -> Position {
         self.behind.lock().durable
+    }
+
+    /// Waits until more than `seen` is durable, or `give_up` holds after [`Commit::wake_waiters`]; `false` when
+    /// the deadline came first.
+    pub(crate) fn wait_beyond(&self, seen: Position, deadline: Option<Instant>, give_up: &dyn Fn() -> bool) -> bool {
+        let mut behind = self.behind.lock();
+        while behind.durable == seen && !give_up() {
+            match deadline {
+                None => self.durable_moved.wait(&mut behind),
+                Some(deadline) if self.durable_moved.wait_until(&mut behind, deadline).timed_out() => {
+                    return behind.durable != seen || give_up();
+                }
+                Some(_) => {}
+            }
+        }
+        true
+    }
+
+    /// Has who waits look whether to give up.
+    pub(crate) fn wake_waiters(&self) {
+        // Behind this lock whoever has looked already sleeps.
+        drop(self.behind.lock());
+        self.durable_moved.notify_all();
     }
 
     /// Files of blobs that nobody refers to any more, durably; each is given once.

@@ -127,6 +127,8 @@ pub(crate) const CHUNK: usize = 64 << 10;
 /// Each open begins a new range of sequence numbers, at a multiple of this: there is room for two thousand million.
 /// A process that counts beyond its range goes on in the next.
 pub(crate) const RANGE: u64 = 1 << 32;
+/// The first sequence number of a store.
+pub(crate) const SEQUENCE_FIRST: u64 = 2 * RANGE;
 /// No record has a sequence number beyond this one: what is added to one never wraps.
 pub(crate) const SEQUENCE_MAX: u64 = u64::MAX - 8 * RANGE;
 
@@ -355,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_range_of_sequence_numbers_begins_where_no_lost_record_can_have_been() {
-        assert_eq!(next_range(0), Some(2 * RANGE));
+        assert_eq!(next_range(0), Some(SEQUENCE_FIRST));
         assert_eq!(next_range(RANGE + 5), Some(3 * RANGE));
         assert_eq!(next_range(3 * RANGE), Some(5 * RANGE));
         assert_eq!(next_range(SEQUENCE_MAX), None);

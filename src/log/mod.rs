@@ -9,6 +9,7 @@
 //!   after it was renamed to `.seg` and the directory synced.
 
 pub(crate) mod blob_files;
+pub(crate) mod chain;
 pub(crate) mod footer;
 pub(crate) mod format;
 pub(crate) mod record;

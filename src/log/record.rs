@@ -399,6 +399,11 @@ impl<'a> OpView<'a> {
         u64_at(self.bytes, 24)
     }
 
+    /// Why it was done.
+    pub(crate) fn reason(&self) -> Reason {
+        Reason::of(self.tag, self.bytes[5]).expect("checked by decode")
+    }
+
     pub(crate) fn account(&self) -> &'a str {
         std::str::from_utf8(&self.bytes[self.texts_at..self.account_end]).expect("checked by decode")
     }
