@@ -110,7 +110,8 @@ impl Account {
                 Ok(0) => return writer.commit(),
                 Ok(len) => writer.write_all(&buffer[..len]).map_err(unwrap_io)?,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(source(error)),
+                // A reader of a store, this one or another, has failed as that store says.
+                Err(error) => return Err(error.downcast::<Error>().unwrap_or_else(source)),
             }
         }
     }
