@@ -39,7 +39,9 @@ fn fork(act: impl FnOnce()) -> Child {
     // SAFETY: the call takes a number.
     unsafe { libc::alarm(CHILD_SECS_MAX) };
     let done = catch_unwind(AssertUnwindSafe(act));
-    std::process::exit(done.is_err().into());
+    // SAFETY: the call takes a number. It is the end that any child in C has. That of Rust's runtime first
+    // waits for a lock of the runtime's own, which a thread that was just ending in the parent may have held.
+    unsafe { libc::exit(done.is_err().into()) };
 }
 
 impl Child {
