@@ -6,14 +6,47 @@ use std::time::{Duration, UNIX_EPOCH};
 use mediacask::{DeleteOptions, Digest, Durability, Expiry, ListOptions, Outcome, Policy, PrefixLimit};
 
 use super::state::{Condition, Content, State, Target, Touch, Wish};
-use super::world::{ACCOUNTS, World};
+use super::world::{ACCOUNTS, FILE_THRESHOLD, World};
 use crate::support::Random;
 
 impl World {
     /// Does one operation, with whatever is thrown in, and recovers from it.
     pub(crate) fn step(&mut self) {
         self.tally.count("operations");
-        self.throw_in();
+        let lives_long = self.lives_long();
+        if !lives_long || self.random.sixteenths(4) {
+            self.throw_in();
+        }
+        if lives_long && self.random.sixteenths(13) {
+            self.turn_over();
+        } else {
+            self.act();
+        }
+        self.mend();
+    }
+
+    /// What fills segments, ends what is in them, and has them written again.
+    fn turn_over(&mut self) {
+        match self.random.below(16) {
+            0..=10 => self.overwrite(),
+            11 => self.move_clock(),
+            12..=13 => self.checkpoint(),
+            _ => self.sweep(),
+        }
+    }
+
+    /// Puts something new, nearly as long as what has no file of its own can be, and mostly for a short time.
+    fn overwrite(&mut self) {
+        let (target, durability) = (self.target(), self.durability());
+        let bytes = self.random.bytes(FILE_THRESHOLD as usize - 1000);
+        let expiry = match self.random.below(4) {
+            0 => Expiry::Never,
+            _ => Expiry::After(Duration::from_millis(1 + self.random.below(5000))),
+        };
+        self.put_as(&target, &Content::new(bytes), &Wish { expiry, ..Wish::default() }, durability);
+    }
+
+    fn act(&mut self) {
         match self.random.below(100) {
             0..=36 => self.put(),
             37..=44 => self.delete(),
@@ -34,7 +67,6 @@ impl World {
             98 => self.kill(),
             _ => self.check_all(true),
         }
-        self.mend();
     }
 
     fn target(&mut self) -> Target {
