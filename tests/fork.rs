@@ -4,9 +4,9 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio, id};
@@ -27,6 +27,12 @@ const CHILD_SECS_MAX: u32 = 60;
 /// A forked child.
 struct Child(libc::pid_t);
 
+/// Has the system end this process, should it hang.
+fn limit_life() {
+    // SAFETY: the call takes a number.
+    unsafe { libc::alarm(CHILD_SECS_MAX) };
+}
+
 /// Forks. The child does `act` and exits in the ordinary way, with 0 unless it panics.
 fn fork(act: impl FnOnce()) -> Child {
     // SAFETY: the child goes on with this thread alone. It takes no lock that another thread may have
@@ -36,8 +42,7 @@ fn fork(act: impl FnOnce()) -> Child {
     if child > 0 {
         return Child(child);
     }
-    // SAFETY: the call takes a number.
-    unsafe { libc::alarm(CHILD_SECS_MAX) };
+    limit_life();
     let done = catch_unwind(AssertUnwindSafe(act));
     // SAFETY: the call takes a number. It is the end that any child in C has. That of Rust's runtime first
     // waits for a lock of the runtime's own, which a thread that was just ending in the parent may have held.
@@ -321,47 +326,88 @@ fn a_child_that_lives_on_keeps_no_closed_store_from_others() {
     child.end();
 }
 
+/// The parent: it opens, forks, and ends without a word, as if killed. Its child holds blobs and lives on.
+fn end_before_a_child(path: &Path) -> ! {
+    limit_life();
+    let store = small().upkeep(Upkeep::ByHand).open(path).unwrap();
+    let media = store.account("a").unwrap();
+    for n in 0..300 {
+        let options = PutOptions::new().durability(Durability::Os);
+        media.put(&format!("name/{n}"), content(n, len_of(n)), &options).unwrap();
+    }
+    store.sync().unwrap();
+    let held: Vec<_> = (0..300).map(|n| media.get(&format!("name/{n}")).unwrap().unwrap()).collect();
+    fork(|| {
+        println!("forked");
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).unwrap();
+        check_held(&held);
+        call_everything(&store, &media);
+        println!("all was well");
+    });
+    // SAFETY: the call takes a number, and nothing here needs an end.
+    unsafe { libc::_exit(0) };
+}
+
+/// The next to open the store: it frees all that the child maps, and writes as much again many times. It
+/// never forks, so that it writes over what it may.
+fn free_and_write_again(path: &Path) {
+    limit_life();
+    let store = small().upkeep(Upkeep::ByHand).open(path).unwrap();
+    let media = store.account("a").unwrap();
+    assert_eq!(media.list(&ListOptions::new()).unwrap().entries.len(), 300);
+    let found = ids_of(path, "seg");
+    assert!(found.len() >= 5, "{found:?}");
+    media.purge("").unwrap();
+    let (mut freed, mut begun, mut spares) = (0, BTreeSet::new(), BTreeSet::new());
+    for round in 1..=30 {
+        for n in 0..20 {
+            let options = PutOptions::new().durability(Durability::Os);
+            media.put(&format!("{n}"), content(round << 32 | n, 3_000), &options).unwrap();
+        }
+        begun.extend(ids_of(path, "seg"));
+        freed += store.sweep().unwrap().segments_freed;
+        spares.extend(ids_of(path, "spare"));
+    }
+    assert!(found.is_disjoint(&ids_of(path, "seg")), "what was found at open is to leave the log: {found:?}");
+    assert!(found.is_disjoint(&spares), "what was found at open is to be written again: {found:?}, {spares:?}");
+    let again = begun.intersection(&spares).count();
+    assert!(freed >= found.len() as u64 + 10 && again >= 10, "{freed} segments freed, {again} to be written again");
+}
+
 #[test]
 fn a_child_that_outlives_its_parent_keeps_no_store_from_others_and_reads_on() {
     const NAME: &str = "a_child_that_outlives_its_parent_keeps_no_store_from_others_and_reads_on";
-    if let Some(path) = std::env::var_os(DIR) {
-        // The parent: it opens, forks, and ends without a word, as if killed.
-        let store = small().upkeep(Upkeep::ByHand).open(path).unwrap();
-        let media = store.account("a").unwrap();
-        for n in 0..300 {
-            media.put(&format!("name/{n}"), content(n, len_of(n)), &PutOptions::new()).unwrap();
-        }
-        let held: Vec<_> = (0..300).map(|n| media.get(&format!("name/{n}")).unwrap().unwrap()).collect();
-        fork(|| {
-            println!("forked");
-            let mut line = String::new();
-            std::io::stdin().read_line(&mut line).unwrap();
-            check_held(&held);
-            call_everything(&store, &media);
-            println!("all was well");
-        });
-        // SAFETY: the call takes a number, and nothing here needs an end.
-        unsafe { libc::_exit(0) };
+    const NEXT: &str = "MEDIACASK_TEST_FORK_NEXT";
+    match std::env::var_os(DIR).map(PathBuf::from) {
+        Some(path) if std::env::var_os(NEXT).is_some() => return free_and_write_again(&path),
+        Some(path) => end_before_a_child(&path),
+        None => {}
     }
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("store");
     let mut parent = elsewhere(NAME, &path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     // Taken first: waiting would close it, and its child still reads it.
     let mut stdin = parent.stdin.take().unwrap();
-    assert!(parent.wait().unwrap().success());
-    let mut stdout = parent.stdout.take().unwrap();
+    let ended = parent.wait().unwrap();
+    assert!(ended.success(), "the parent did not come to its end: {ended}");
+    let mut stdout = BufReader::new(parent.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(stdout.any(|line| line.contains("forked")), "there is no child");
 
-    let store = small().upkeep(Upkeep::ByHand).open(&path).unwrap();
-    let media = store.account("a").unwrap();
-    assert_eq!(media.list(&ListOptions::new()).unwrap().entries.len(), 300);
-    // Others write on. They free nothing here: that such a child maps a segment, no other process can see.
-    for n in 0..60 {
-        media.put(&format!("{n}"), content(1 << 32 | n, 3_000), &PutOptions::new()).unwrap();
-    }
-    stdin.write_all(b"go\n").unwrap();
-    let mut said = String::new();
-    stdout.read_to_string(&mut said).unwrap();
-    assert!(said.contains("all was well"), "{said}");
+    let output = elsewhere(NAME, &path).env(NEXT, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    stdin.write_all(b"go\n").expect("the child is there until it is told to go");
+    // To its last word only: a child of another test may hold the pipe's end for longer.
+    let is_well = stdout.any(|line| line.contains("all was well"));
+    assert!(is_well, "the child was not well, or was ended after {CHILD_SECS_MAX} s; what it said is above");
+}
+
+/// The ids of a store's segments, or of its spares.
+fn ids_of(store: &Path, extension: &str) -> BTreeSet<String> {
+    let files = fs::read_dir(store.join("segments")).unwrap().map(|file| file.unwrap().file_name());
+    let ids = files.filter_map(|file| Some(file.to_str()?.strip_suffix(extension)?.to_owned()));
+    ids.collect()
 }
 
 #[test]

@@ -11,7 +11,8 @@
 //!   bytes are read instead.
 //! - What is behind a slice does not change. `log/` upholds it: it cuts slices only below the synced
 //!   (or, where so promised, the written) end of segments that are only appended to, never truncates
-//!   a file that is mapped, and recycles one only after [`is_mapped`] said no.
+//!   a file that is mapped, and recycles one only if this process began it and [`is_mapped`] said no:
+//!   what another process maps, or a child of it, no registry here can know.
 //! - In a child of `fork`, dropping a map does nothing at all.
 
 use std::borrow::Cow;

@@ -107,6 +107,8 @@ pub(crate) struct Log {
     spares: Mutex<Vec<Spare>>,
     /// Segments that names stand in, and whose files were not there at open. Should one come back, it counts.
     pub(crate) missing: Vec<u32>,
+    /// The first segment that this process may begin; ids are never used twice.
+    first_own: u32,
     pub(crate) counters: Counters,
 }
 
@@ -155,6 +157,7 @@ impl Log {
             }),
             spares: Mutex::new(spares.collect()),
             missing: found.missing,
+            first_own: found.next_segment,
             counters: Counters::default(),
         }
     }
@@ -417,21 +420,23 @@ impl Log {
     }
 
     /// Makes a spare of the file of a segment that was taken out, or removes it. It is written again only
-    /// if no reader and no forked child can have it mapped, and nothing else links to it.
+    /// if nobody can have it mapped and nothing else links to it. Who maps it is known of segments that this
+    /// process began: one found at open may be mapped by whoever held the store before and still holds blobs,
+    /// or by a forked child that outlived it. A spare found at open was free of maps when it became one.
     ///
     /// The removal is not synced: should a crash bring the file back, the log says that it was retired. The
     /// segment that says so leaves the log after a later one has begun, and that synced the directory.
     pub(crate) fn give_back(&self, segment: Arc<Segment>) -> Result<()> {
         let (path, len, id, file) = (segment.path.clone(), segment.len(), segment.id(), segment.file.clone());
         let forks = fork::forks();
-        let forked = segment.map().fork_since();
+        let watched = id >= self.first_own && !segment.map().fork_since();
         drop(segment);
         let facts = file.facts().map_err(|e| Error::io("look at", &path, e))?;
         let wanted = {
             let spares = self.spares.lock();
             len == self.segment_len() && spares.len() < SPARES_MIN.max(self.table.read().len() / 16)
         };
-        let unseen = !forked && !map::is_mapped(facts.id) && fork::forks() == forks;
+        let unseen = watched && !map::is_mapped(facts.id) && fork::forks() == forks;
         let alone = unseen && facts.links == 1 && facts.mode & 0o777 == 0o600;
         if wanted && alone {
             let spare = path_of(&self.dir, id, "spare");
