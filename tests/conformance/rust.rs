@@ -5,13 +5,13 @@ use std::ops::Bound;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mediacask::{
-    Account, Batch, Blob, Create, Dedup, DeleteOptions, Digest, Durability, Entry, Error, Expiry, IndexState,
-    ListOptions, Outcome, Policy, PrefixLimit, PutOptions, Store, StoreOptions, UpdateOptions, Upkeep, Verify, Writer,
-};
+use mediacask::{Account, Batch, Blob, Entry, Error, IndexState, Outcome, Policy, Store, StoreOptions, Writer};
 use serde_json::{Value, json};
 
-use crate::script::{Answer, Face, Failure, Step, bytes_of};
+use crate::options::{
+    delete_options, digest, durability, list_options, policy, put_options, store_options, update_options,
+};
+use crate::script::{Answer, Face, Failure, Step};
 use crate::support::place::Hand;
 
 type Done = Result<Answer, Failure>;
@@ -303,168 +303,6 @@ fn maybe(entry: Option<&Entry>) -> Answer {
 
 fn content(blob: Option<&Blob>) -> Answer {
     blob.map_or_else(Answer::absent, |blob| facts(&blob.entry()).with_content(&blob[..]))
-}
-
-fn digest(step: &Step, field: &str) -> Result<Option<Digest>, Failure> {
-    Ok(step.text(field).map(str::parse).transpose()?)
-}
-
-fn instant(step: &Step, field: &str) -> Option<SystemTime> {
-    let ms = step.instant_ms(field)?;
-    Some(UNIX_EPOCH + Duration::from_millis(ms.try_into().expect("after 1970")))
-}
-
-fn durability(step: &Step) -> Option<Durability> {
-    step.text("durability").map(|word| match word {
-        "sync" => Durability::Sync,
-        "os" => Durability::Os,
-        other => panic!("no durability {other:?}"),
-    })
-}
-
-fn expiry(step: &Step) -> Option<Expiry> {
-    let ttl = step.number("ttl_ms").map(|ms| Expiry::After(Duration::from_millis(ms)));
-    let stated = step.text("expiry").map(|word| match word {
-        "never" => Expiry::Never,
-        "policy" => Expiry::Policy,
-        other => panic!("no expiry {other:?}"),
-    });
-    ttl.or(instant(step, "expires_at").map(Expiry::At)).or(stated)
-}
-
-fn store_options(step: &Step) -> StoreOptions {
-    let mut options = Store::options();
-    if let Some(word) = step.text("create") {
-        options = options.create(if word == "never" { Create::Never } else { panic!("no create {word:?}") });
-    }
-    if let Some(word) = step.text("dedup") {
-        options = options.dedup(if word == "store" { Dedup::Store } else { Dedup::Account });
-    }
-    if let Some(word) = step.text("upkeep") {
-        options = options.upkeep(if word == "by_hand" { Upkeep::ByHand } else { Upkeep::Background });
-    }
-    if let Some(word) = step.text("verify") {
-        options = options.verify(if word == "once" { Verify::Once } else { Verify::Always });
-    }
-    if let Some(durability) = durability(step) {
-        options = options.durability(durability);
-    }
-    if let Some(bytes) = step.number("file_threshold") {
-        options = options.file_threshold(bytes);
-    }
-    if let Some(bytes) = step.number("segment_len") {
-        options = options.segment_len(bytes);
-    }
-    options
-}
-
-fn put_options(step: &Step) -> Result<PutOptions, Failure> {
-    let mut options = PutOptions::new().expiry(expiry(step).unwrap_or_default());
-    for (key, value) in step.metadata() {
-        options = options.metadata(key, value);
-    }
-    if let Some(text) = step.text("content_type") {
-        options = options.content_type(text);
-    }
-    if let Some(text) = step.text("cache_control") {
-        options = options.cache_control(text);
-    }
-    if let Some(text) = step.text("content_disposition") {
-        options = options.content_disposition(text);
-    }
-    if step.is_set("if_absent") {
-        options = options.if_absent();
-    }
-    if let Some(digest) = digest(step, "if_match")? {
-        options = options.if_match(digest);
-    }
-    if let Some(generation) = step.number("if_generation") {
-        options = options.if_generation(generation);
-    }
-    if let Some(digest) = digest(step, "expect_digest")? {
-        options = options.expect_digest(digest);
-    }
-    if let Some(hex) = step.text("expect_md5") {
-        options = options.expect_md5(bytes_of(hex).try_into().expect("16 bytes"));
-    }
-    if let Some(hex) = step.text("expect_sha256") {
-        options = options.expect_sha256(bytes_of(hex).try_into().expect("32 bytes"));
-    }
-    if let Some(durability) = durability(step) {
-        options = options.durability(durability);
-    }
-    let (prefix, count, bytes) = (step.text("limit_prefix"), step.number("limit_count"), step.number("limit_bytes"));
-    if let Some(prefix) = prefix {
-        options = options.prefix_limit(PrefixLimit::new(prefix, count.expect("a count"), bytes.expect("bytes")));
-    }
-    Ok(options)
-}
-
-fn update_options(step: &Step) -> Result<UpdateOptions, Failure> {
-    let mut options = UpdateOptions::new();
-    if step.has("content_type") {
-        options = options.content_type(step.text("content_type").map(String::from));
-    }
-    if step.has("cache_control") {
-        options = options.cache_control(step.text("cache_control").map(String::from));
-    }
-    if step.has("content_disposition") {
-        options = options.content_disposition(step.text("content_disposition").map(String::from));
-    }
-    for (key, value) in step.pairs("set_metadata") {
-        options = options.set_metadata(key, value);
-    }
-    for key in step.list("unset_metadata") {
-        options = options.unset_metadata(key);
-    }
-    if let Some(expiry) = expiry(step) {
-        options = options.expiry(expiry);
-    }
-    if let Some(digest) = digest(step, "if_match")? {
-        options = options.if_match(digest);
-    }
-    if let Some(generation) = step.number("if_generation") {
-        options = options.if_generation(generation);
-    }
-    Ok(durability(step).map_or(options.clone(), |durability| options.durability(durability)))
-}
-
-fn delete_options(step: &Step) -> Result<DeleteOptions, Failure> {
-    let mut options = DeleteOptions::new();
-    if let Some(digest) = digest(step, "if_match")? {
-        options = options.if_match(digest);
-    }
-    if let Some(generation) = step.number("if_generation") {
-        options = options.if_generation(generation);
-    }
-    Ok(durability(step).map_or(options, |durability| options.durability(durability)))
-}
-
-fn list_options(step: &Step) -> ListOptions {
-    let mut options = ListOptions::new().prefix(step.text("prefix").unwrap_or_default()).token(step.token());
-    if let Some(delimiter) = step.text("delimiter") {
-        options = options.delimiter(delimiter);
-    }
-    if let Some(from) = instant(step, "created_from") {
-        options = options.created_from(from);
-    }
-    if let Some(to) = instant(step, "created_to") {
-        options = options.created_to(to);
-    }
-    if let Some(limit) = step.number("limit") {
-        options = options.limit(limit as usize);
-    }
-    options
-}
-
-fn policy(step: &Step) -> Policy {
-    Policy {
-        default_ttl: step.number("default_ttl_ms").map(Duration::from_millis),
-        longest_ttl: step.number("longest_ttl_ms").map(Duration::from_millis),
-        largest_blob: step.number("largest_blob"),
-        quota_bytes: step.number("quota_bytes"),
-        quota_count: step.number("quota_count"),
-    }
 }
 
 fn policy_facts(policy: &Policy) -> Answer {

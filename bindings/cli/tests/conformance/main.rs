@@ -143,9 +143,9 @@ impl Tool {
             "open" => {
                 self.store = step.path("store");
                 match step.text("create") {
-                    Some(never) => assert_eq!(never, "never"),
+                    Some("never") => {}
                     // What makes a store and puts nothing into it: to take in an empty directory.
-                    None => {
+                    _ => {
                         let empty = self.dir.join("empty");
                         fs::create_dir_all(&empty).expect("a directory");
                         self.run(&["import", script::ACCOUNT, text_of(&empty)])?;
