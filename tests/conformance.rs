@@ -308,6 +308,26 @@ fn every_field_and_fact_that_is_documented_is_in_a_script() {
 }
 
 #[test]
+fn a_step_is_flat_and_waits_long_only_by_the_clock() {
+    let plain = |value: &Value| match value {
+        Value::Array(list) => list.iter().all(Value::is_string),
+        Value::Object(_) => false,
+        Value::Number(number) => number.is_i64(),
+        _ => true,
+    };
+    for (place, mut needs, step) in steps() {
+        let own = step.get("needs").and_then(Value::as_array).into_iter().flatten();
+        needs.extend(own.map(|need| need.as_str().unwrap().to_owned()));
+        let expected = step.get("expect").and_then(Value::as_object).into_iter().flatten();
+        for (field, value) in step.iter().filter(|(field, _)| *field != "expect").chain(expected) {
+            assert!(plain(value), "{place}: {field} is {value}");
+        }
+        let wait_ms = step.get("ms").and_then(Value::as_u64).unwrap_or(0);
+        assert!(wait_ms <= 20 || needs.contains("clock"), "{place}: {wait_ms} ms is long for a face without a clock");
+    }
+}
+
+#[test]
 fn the_files_hold_only_the_escapes_that_are_documented() {
     for file in script::files() {
         let text = fs::read_to_string(script::folder().join(&file.name)).unwrap();
