@@ -185,6 +185,7 @@ fn need_of_operation(op: &str) -> Option<&str> {
         "close" | "hold" | "held" | "remove_store" => Some("handle"),
         "policy" | "set_policy" => Some("policy"),
         "reader" | "update" | "names_of" | "purge_digest" | "sync" | "checkpoint_catalog" | "health" => Some(op),
+        "events" | "events_floor" => Some("events"),
         _ => ["writer", "batch"].into_iter().find(|word| op.starts_with(&format!("{word}_"))),
     }
 }

@@ -5,7 +5,9 @@ use std::ops::Bound;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mediacask::{Account, Batch, Blob, Entry, Error, IndexState, Outcome, Policy, Store, StoreOptions, Writer};
+use mediacask::{
+    Account, Batch, Blob, Entry, Error, EventKind, IndexState, Outcome, Policy, Store, StoreOptions, Writer,
+};
 use serde_json::{Value, json};
 
 use crate::options::{
@@ -270,6 +272,23 @@ impl Rust {
                 let count = store.purge_digest(&digest(step, "digest")?.expect("a digest"))?;
                 Ok(Answer::of([("count", count.into())]))
             }
+            "events" => {
+                let after = step.number("after").expect("where to begin");
+                let events = store.events(after)?.collect::<Result<Vec<_>, Error>>()?;
+                let last = events.last().map_or(after, |event| event.sequence);
+                let told = events.iter().map(|event| {
+                    let kind = match event.kind {
+                        EventKind::Put => "put",
+                        EventKind::Update => "update",
+                        EventKind::Delete => "delete",
+                        EventKind::Expire => "expire",
+                        _ => "another",
+                    };
+                    format!("{kind} {}/{}", event.account, event.name)
+                });
+                Ok(Answer::of([("events", told.collect()), ("last", last.into())]))
+            }
+            "events_floor" => Ok(Answer::of([("floor", store.events_floor().into())])),
             _ => step.unknown(),
         }
     }

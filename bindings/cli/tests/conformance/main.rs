@@ -25,6 +25,7 @@ const LACKS: &[&str] = &[
     "created",
     "durability",
     "empty_range",
+    "events",
     "expected",
     "generation",
     "handle",
