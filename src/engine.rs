@@ -77,7 +77,7 @@ impl Engine {
             clock: clock.clone(),
             home: home.clone(),
             signal,
-            os_sync_interval: options.os_sync_interval,
+            options: options.clone(),
         };
         let upkeep = Arc::new(Upkeep::new(parts, recovered.checkpoint, recovered.newest_ms));
         if options.upkeep == Who::Background {
@@ -156,6 +156,8 @@ impl Engine {
 
     /// Writes everything down and lets others have the store.
     pub(crate) fn close(&self) -> Result<()> {
+        // What takes long breaks off.
+        self.upkeep.signal.stop();
         let _alone = self.closing.write();
         if self.closed.load(Ordering::Acquire) {
             return Ok(());

@@ -166,11 +166,12 @@ impl Lookup {
         }
     }
 
-    /// The id of the file a content has of its own.
-    pub(crate) fn file_of(&self, content: &ContentRow) -> Option<u64> {
+    /// Whether a content stands in the file of this id; `None` when its record cannot be read, or has gone since
+    /// the row was looked up.
+    pub(crate) fn stands_in(&self, content: &ContentRow, file: u64) -> Option<bool> {
         let segment = self.log.segment(content.place.segment)?;
         let (header, head) = segment.record(content.place.record_at()).ok()??;
-        BlobView::decode(&header, &head)?.file
+        Some(BlobView::decode(&header, &head)?.file == Some(file))
     }
 
     fn entry_damage(&self, row: &NameRow) -> Error {

@@ -56,6 +56,8 @@ pub struct Stats {
     pub groups: u64,
     /// Bytes written to the log since open, headers and padding included.
     pub log_bytes_written: u64,
+    /// Bytes that compaction has written since open.
+    pub compacted_bytes: u64,
     /// Requests to write since open.
     pub puts: u64,
     /// Puts since open whose content was there already.
@@ -102,7 +104,7 @@ pub struct Health {
     pub index: IndexState,
     /// What went wrong behind the scenes last.
     pub trouble: Option<String>,
-    /// Damage that was found when the store was opened.
+    /// Damage that was found when the store was opened, and by compaction since.
     pub damage: Vec<Damage>,
     /// What opening the store found and did.
     pub recovery: RecoveryReport,
@@ -136,7 +138,6 @@ pub(crate) fn store(engine: &Engine) -> Stats {
     let live: u64 = segments.iter().map(|segment| engine.catalog.live(segment.id()).bytes).sum();
     let files = engine.files.list().unwrap_or_default();
     let file_bytes: u64 = files.iter().map(|(_, len)| len).sum();
-    let in_segments = live.saturating_sub(file_bytes);
     let counters = &engine.log.counters;
     Stats {
         names: sums.names,
@@ -144,8 +145,8 @@ pub(crate) fn store(engine: &Engine) -> Stats {
         logical_bytes: accounts.iter().map(|account| account.bytes).sum(),
         contents: sums.contents,
         content_bytes: sums.content_bytes,
-        live_bytes: live,
-        dead_bytes: segment_bytes.saturating_sub(in_segments),
+        live_bytes: live + file_bytes,
+        dead_bytes: segment_bytes.saturating_sub(live),
         spare_bytes,
         total_bytes: segment_bytes + spare_bytes + file_bytes,
         segments: segments.len() as u64,
@@ -154,6 +155,7 @@ pub(crate) fn store(engine: &Engine) -> Stats {
         syncs: counters.syncs.load(Relaxed),
         groups: counters.groups.load(Relaxed),
         log_bytes_written: counters.bytes_written.load(Relaxed),
+        compacted_bytes: counters.bytes_compacted.load(Relaxed),
         puts: engine.commit.puts.load(Relaxed),
         dedup_hits: engine.commit.dedup_hits.load(Relaxed),
         catalog_bytes: sums.memory,
@@ -162,13 +164,14 @@ pub(crate) fn store(engine: &Engine) -> Stats {
 }
 
 pub(crate) fn health(engine: &Engine) -> Health {
-    let (damage, recovery) = (engine.damage.clone(), engine.report.clone());
+    let (mut damage, recovery) = (engine.damage.clone(), engine.report.clone());
     if let Some(forked) = engine.check().err().filter(|error| error.kind() == ErrorKind::Forked) {
         // A thread that is not in this child may have held any of the locks.
         let poisoned = Some(forked.to_string());
         let index = IndexState::Stale { reason: forked.to_string() };
         return Health { poisoned, index, trouble: None, damage, recovery, last: Activities::default() };
     }
+    damage.extend(engine.upkeep.damage());
     let rows = engine.index.state();
     let index = match (rows.in_memory, rows.broken.or_else(|| engine.upkeep.index_trouble())) {
         (Some(reason), _) => IndexState::InMemory { reason },

@@ -12,7 +12,7 @@ use crate::events::Events;
 use crate::log::record::Reason;
 use crate::options::{Conditions, StoreOptions};
 use crate::stats::{AccountStats, Health, Stats};
-use crate::upkeep::SweepReport;
+use crate::upkeep::{CompactReport, SweepReport};
 
 /// A store of media in a directory, open in this process and in no other.
 ///
@@ -126,6 +126,31 @@ impl Store {
         let engine = self.handle.engine()?;
         let _open = engine.hold_open()?;
         engine.upkeep.sweep_by_hand()
+    }
+
+    /// Frees what segments hold that is needed no more, now: of all that are worth it, what is needed is gathered in
+    /// new segments, and they leave. The background does the same when the store takes more than
+    /// [`StoreOptions::space_amplification`] allows. Blobs that are held stay what they are; what was not synced
+    /// before is synced.
+    ///
+    /// A segment in which something that is needed does not stand is left as it is; [`Store::health`] names it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::options().segment_len(64 << 10).file_threshold(16 << 10).open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// for n in 0..200u8 {
+    ///     media.put("a.txt", [n; 1000], &Default::default())?;
+    /// }
+    /// let report = store.compact()?;
+    /// assert!(report.segments_freed > 0 && report.bytes_freed > 0);
+    /// assert_eq!(media.get("a.txt")?.expect("still there")[..], [199; 1000]);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
+    pub fn compact(&self) -> Result<CompactReport> {
+        let engine = self.handle.engine()?;
+        let _open = engine.hold_open()?;
+        engine.upkeep.compact_by_hand()
     }
 
     /// Writes the catalog down, so that the next open need not read the log; the background and

@@ -69,7 +69,7 @@ fn make_operations_stand(head: &mut [u8]) {
 }
 
 fn segment() -> SegmentHeader {
-    let header = SegmentHeader { segment: 7, salt: 9, first_sequence: 1, predecessor: 0, predecessor_end: 0 };
+    let header = SegmentHeader { segment: 7, salt: 9, first_sequence: 1, predecessor: 0, predecessor_end: 0, compacted: false };
     SegmentHeader::decode(&header.encode()).expect("just encoded")
 }
 
@@ -94,7 +94,7 @@ fn read_rows(footer: &[u8]) {
     let Some(view) = FooterView::decode(footer, &trailer) else { return };
     if let Some(rows) = view.rows() {
         assert!(rows.puts.iter().all(|row| rows.accounts.len() > row.account as usize));
-        let _ = rows.puts.first().is_some_and(|row| view.has_put(row.key));
+        let _ = rows.puts.first().is_some_and(|row| view.has_put_before(row.key, row.sequence));
     }
     let _ = (view.expiring_put(0), view.expiring_put(usize::MAX), view.ends().count());
 }

@@ -7,9 +7,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::accounts::{PolicyRow, Totals};
+use super::lives::{Alive, Live};
 use super::{
-    BLOB_HEAD_LEN, Catalog, ContentId, ContentRow, ENTRY_LEN, Live, NameRow, Place, STORE_SCOPE, content_hash,
-    content_shard, name_hash, name_shard,
+    Catalog, ContentId, ContentRow, NameRow, Place, STORE_SCOPE, content_hash, content_shard, name_hash, name_shard,
 };
 use crate::digest::{Digest, NameKey};
 use crate::options::Policy;
@@ -40,6 +40,11 @@ pub(crate) struct Builder {
 impl Builder {
     pub(crate) fn new(catalog: Catalog, floor: u64, store_wide: bool, segments: HashSet<u32>) -> Builder {
         Builder { catalog, floor, store_wide, segments, ended: HashMap::new(), owners: HashMap::new() }
+    }
+
+    /// Takes segments for gone whose files are still there: what stood in them stands elsewhere.
+    pub(crate) fn forget_segments(&mut self, gone: &HashMap<u32, u64>) {
+        self.segments.retain(|id| !gone.contains_key(id));
     }
 
     /// The row a name has so far.
@@ -84,8 +89,11 @@ impl Builder {
         let id = self.content(digest, len, scope);
         let known = self.catalog.contents[id.shard()].read().get(id.slot()).map(|row| row.place).unwrap_or_default();
         let owner = self.owners.get(&id.0).copied();
-        let lost = !self.segments.contains(&known.segment);
-        if lost || (sequence > self.floor && owner.is_none_or(|owner| owner <= sequence)) {
+        let is_better = match owner {
+            Some(owner) => owner <= sequence,
+            None => sequence > self.floor || !self.segments.contains(&known.segment),
+        };
+        if is_better {
             self.owners.insert(id.0, sequence);
             if let Some(row) = self.catalog.contents[id.shard()].write().get_mut(id.slot()) {
                 row.place = place;
@@ -124,7 +132,7 @@ impl Builder {
                     content.references += 1;
                     size = content.len;
                 }
-                lives.count(row.place.segment, ENTRY_LEN, |live| live.entries += 1);
+                lives.count(Alive::Entry(row.place));
                 let totals = &mut totals[row.account as usize];
                 totals.count += 1;
                 totals.bytes += size;
@@ -134,7 +142,7 @@ impl Builder {
         for table in &mut catalog.contents {
             table.get_mut().retain(|_, row| {
                 if row.references > 0 {
-                    lives.count(row.place.segment, BLOB_HEAD_LEN + row.len, |live| live.blobs += 1);
+                    lives.count(Alive::Blob { place: row.place, len: row.len });
                 }
                 row.references > 0
             });
@@ -143,7 +151,7 @@ impl Builder {
             let mut state = account.state.lock();
             state.totals = totals;
             if let Some(policy) = state.policy {
-                lives.count(policy.place.segment, ENTRY_LEN, |live| live.policies += 1);
+                lives.count(Alive::Policy(policy.place));
             }
         }
         *catalog.lives.get_mut() = lives.0.into_iter().collect();
@@ -162,14 +170,13 @@ impl LiveCounts {
     }
 
     /// A segment that is missing counts, too, as long as something should stand in it.
-    fn count(&mut self, segment: u32, bytes: u64, count: impl Fn(&mut Live)) {
+    fn count(&mut self, alive: Alive) {
+        let segment = alive.segment();
         let place = self.0.binary_search_by_key(&segment, |(id, _)| *id).unwrap_or_else(|place| {
             self.0.insert(place, (segment, Live::default()));
             place
         });
-        let live = &mut self.0[place].1;
-        count(live);
-        live.bytes += bytes;
+        self.0[place].1.add(alive);
     }
 }
 

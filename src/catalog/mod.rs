@@ -12,6 +12,8 @@
 pub(crate) mod accounts;
 pub(crate) mod builder;
 pub(crate) mod checkpoint;
+mod lives;
+pub(crate) mod relocate;
 pub(crate) mod table;
 
 use std::cmp::Reverse;
@@ -23,16 +25,14 @@ use parking_lot::{Mutex, RwLock};
 use crate::digest::{Digest, NameKey};
 use crate::options::Policy;
 use accounts::{Account, Accounts, Member, PolicyRow};
+use lives::Alive;
+pub(crate) use lives::Live;
 use table::{Row, Table};
 
 const SHARDS: usize = 64;
 const SLOT_BITS: u32 = 26;
 /// The scope of content that the whole store shares.
 pub(crate) const STORE_SCOPE: u32 = u32::MAX;
-/// About what an entry takes in the log: for statistics.
-pub(crate) const ENTRY_LEN: u64 = 264;
-/// About what a blob takes in the log beside its content.
-pub(crate) const BLOB_HEAD_LEN: u64 = 104;
 
 /// Where something stands: a segment, and an offset there. Segment 0 is nowhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -167,22 +167,6 @@ pub(crate) enum LetGo {
     Blob { place: Place, digest: Digest, len: u64 },
 }
 
-/// What is alive in one segment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Live {
-    pub(crate) entries: u64,
-    pub(crate) blobs: u64,
-    pub(crate) policies: u64,
-    /// Of records, about.
-    pub(crate) bytes: u64,
-}
-
-impl Live {
-    pub(crate) fn is_nothing(&self) -> bool {
-        self.entries == 0 && self.blobs == 0 && self.policies == 0
-    }
-}
-
 /// Sums over the whole catalog.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sums {
@@ -271,7 +255,7 @@ impl Catalog {
         match *change {
             Change::Put { key, ref account, sequence, expires_ms, place, ref digest, size, scope, blob, .. } => {
                 let content = self.refer(digest, size, scope, blob, let_go);
-                self.come_alive(place.segment, |live| live.entries += 1, ENTRY_LEN);
+                self.come_alive(Alive::Entry(place));
                 Some(NameRow { key, sequence, expires_ms, place, content, account: account.id })
             }
             Change::Pinned { ref digest, size, scope, blob } => {
@@ -324,7 +308,7 @@ impl Catalog {
                 state.changed(key, name, Member { sequence, size: None, expires_ms: 0 });
             }
             Change::Policy { account, policy, sequence, place } => {
-                self.come_alive(place.segment, |live| live.policies += 1, ENTRY_LEN);
+                self.come_alive(Alive::Policy(place));
                 let old = account.state.lock().policy.replace(PolicyRow { policy, sequence, place });
                 let_go.extend(old.map(|old| LetGo::Policy(old.place)));
             }
@@ -333,31 +317,12 @@ impl Catalog {
         }
     }
 
-    /// Counts what was let go as dead; the changes that let it go are durable.
-    pub(crate) fn settle(&self, let_go: &[LetGo]) {
-        let mut lives = self.lives.lock();
-        for gone in let_go {
-            let (segment, len) = match gone {
-                LetGo::Entry(place) | LetGo::Policy(place) => (place.segment, ENTRY_LEN),
-                LetGo::Blob { place, len, .. } => (place.segment, BLOB_HEAD_LEN + len),
-            };
-            let Some(live) = lives.get_mut(&segment) else { continue };
-            live.bytes = live.bytes.saturating_sub(len);
-            let count = match gone {
-                LetGo::Entry(_) => &mut live.entries,
-                LetGo::Policy(_) => &mut live.policies,
-                LetGo::Blob { .. } => &mut live.blobs,
-            };
-            *count = count.saturating_sub(1);
-        }
-    }
-
     /// Adds a reference to a content, which is made if it is not there; `blob` is where it was written
     /// anew, and becomes its place.
     fn refer(&self, digest: &Digest, len: u64, scope: u32, blob: Option<Place>, let_go: &mut Vec<LetGo>) -> ContentId {
         let shard = content_shard(digest);
         if let Some(place) = blob {
-            self.come_alive(place.segment, |live| live.blobs += 1, BLOB_HEAD_LEN + len);
+            self.come_alive(Alive::Blob { place, len });
         }
         let mut table = self.contents[shard].write();
         let found = table.find(content_hash(digest, scope), |row| row.digest == *digest && row.scope == scope);
@@ -414,13 +379,6 @@ impl Catalog {
         remove_name(&mut self.names[name_shard(key)].write(), key)
     }
 
-    fn come_alive(&self, segment: u32, count: impl Fn(&mut Live), bytes: u64) {
-        let mut lives = self.lives.lock();
-        let live = lives.entry(segment).or_default();
-        count(live);
-        live.bytes += bytes;
-    }
-
     /// Remembers a put of the segment that is written now.
     pub(crate) fn will_expire(&self, segment: u32, expires_ms: u64, key: NameKey, sequence: u64) {
         if expires_ms != 0 {
@@ -457,16 +415,6 @@ impl Catalog {
     /// Whether a content was found damaged and not written again since.
     pub(crate) fn is_suspect(&self, digest: &Digest) -> bool {
         self.suspects.lock().contains(digest)
-    }
-
-    /// What is alive in a segment.
-    pub(crate) fn live(&self, segment: u32) -> Live {
-        self.lives.lock().get(&segment).copied().unwrap_or_default()
-    }
-
-    /// Forgets a segment that has left the log.
-    pub(crate) fn forget_segment(&self, segment: u32) {
-        self.lives.lock().remove(&segment);
     }
 
     /// Calls `each` with every name's row, a shard at a time.

@@ -223,7 +223,7 @@ impl Commit {
             let message = format!("the records of this call take {len} bytes; a segment has room for {len_max}");
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        let room = if requests[..count].iter().all(Request::frees) { Room::Reserve } else { Room::Ordinary };
+        let room = requests[..count].iter().map(Request::room).min().unwrap_or(Room::Ordinary);
         match self.log.make_room(tail, len, rows, texts, room) {
             // On a full disk each is on its own: what frees space may still find room.
             Err(error) if error.kind() == ErrorKind::NoSpace && count > 1 => self.make_room(tail, &requests[..1]),

@@ -4,12 +4,16 @@ use crate::digest::{Digest, NameKey};
 use crate::entry::{Entry, Facts};
 use crate::error::Error;
 use crate::limits::{ACCOUNT_LEN_MAX, METADATA_LEN_MAX};
+use crate::log::Room;
 use crate::log::blob_files::BlobFileName;
 use crate::log::record::{Reason, record_len};
 use crate::options::{Conditions, Durability, Expiry, Policy, PrefixLimit, UpdateOptions};
 
 /// Most bytes of an operation beside its texts.
 const OP_LEN: usize = 144;
+/// Bytes of the word that a segment's file is about to go; so many of them take no more of a footer than one put.
+const RETIRE_LEN: usize = 84;
+const RETIRES_A_ROW: usize = 32;
 
 /// Intents that happen all together or not at all.
 pub(crate) struct Request {
@@ -141,6 +145,9 @@ impl Target {
 impl Intent {
     /// Most bytes its operation takes.
     fn op_len(&self) -> usize {
+        if matches!(self, Intent::Retire { .. }) {
+            return RETIRE_LEN;
+        }
         OP_LEN
             + match self {
                 Intent::Put(put) => put.target.len() + put.facts.len(),
@@ -159,8 +166,13 @@ impl Intent {
         }
     }
 
-    fn frees(&self) -> bool {
-        matches!(self, Intent::End { .. } | Intent::Expire { .. } | Intent::Retire { .. })
+    /// What it may use of a full disk.
+    fn room(&self) -> Room {
+        match self {
+            Intent::End { .. } | Intent::Expire { .. } => Room::Reserve,
+            Intent::Retire { .. } => Room::Last,
+            _ => Room::Ordinary,
+        }
     }
 }
 
@@ -181,12 +193,14 @@ impl Request {
 
     /// Most rows it adds to a footer, and bytes of accounts' names there.
     pub(crate) fn footer_share(&self) -> (usize, usize) {
-        (self.intents.len(), self.intents.len() * (2 + ACCOUNT_LEN_MAX))
+        let retires = self.intents.iter().filter(|intent| matches!(intent, Intent::Retire { .. })).count();
+        let others = self.intents.len() - retires;
+        (others + retires.div_ceil(RETIRES_A_ROW), others * (2 + ACCOUNT_LEN_MAX))
     }
 
-    /// Whether it does nothing but free space: then it may use the reserve of a full disk.
-    pub(crate) fn frees(&self) -> bool {
-        !self.intents.is_empty() && self.intents.iter().all(Intent::frees)
+    /// What it may use of a full disk: as much as the least of its intents.
+    pub(crate) fn room(&self) -> Room {
+        self.intents.iter().map(Intent::room).min().unwrap_or(Room::Ordinary)
     }
 
     /// The large file that a put of it brought.

@@ -111,6 +111,11 @@ impl DiskFile for RealFile {
         map::push_out(&self.file, offset, len)
     }
 
+    fn wait_out(&self, offset: u64, len: u64) -> io::Result<()> {
+        // A length of nothing would mean all of the file.
+        if len == 0 { Ok(()) } else { map::wait_out(&self.file, offset, len) }
+    }
+
     fn allocate(&self, len: u64) -> io::Result<()> {
         if len == 0 {
             return self.file.set_len(0);

@@ -284,12 +284,21 @@ impl fmt::Debug for View {
 
 /// Starts writing a range of a file out, without waiting and without a promise.
 pub(super) fn push_out(file: &impl AsFd, offset: u64, len: u64) -> io::Result<()> {
+    sync_range(file, offset, len, libc::SYNC_FILE_RANGE_WRITE)
+}
+
+/// Waits until what was started of a range is written.
+pub(super) fn wait_out(file: &impl AsFd, offset: u64, len: u64) -> io::Result<()> {
+    sync_range(file, offset, len, libc::SYNC_FILE_RANGE_WAIT_BEFORE)
+}
+
+fn sync_range(file: &impl AsFd, offset: u64, len: u64, how: libc::c_uint) -> io::Result<()> {
     let (Ok(offset), Ok(len)) = (offset.try_into(), len.try_into()) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let fd = file.as_fd().as_raw_fd();
     // SAFETY: the call takes numbers only, and the descriptor is borrowed for as long as it lasts.
-    let answer = unsafe { libc::sync_file_range(fd, offset, len, libc::SYNC_FILE_RANGE_WRITE) };
+    let answer = unsafe { libc::sync_file_range(fd, offset, len, how) };
     if answer == 0 {
         return Ok(());
     }

@@ -108,6 +108,13 @@ pub trait DiskFile: Send + Sync {
     /// Starts writing a range out, without waiting and without a promise (`sync_file_range`).
     fn push_out(&self, offset: u64, len: u64) -> io::Result<()>;
 
+    /// Waits until a range that was pushed out has been written, without a promise: so that no more than that is
+    /// under way at a time. An error says that some of it was not, and the next sync may not say so again. A disk
+    /// that pushes nothing out has nothing to wait for.
+    fn wait_out(&self, _offset: u64, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Gives the file this length and room on the disk for all of it (fallocate).
     fn allocate(&self, len: u64) -> io::Result<()>;
 

@@ -1,4 +1,5 @@
-//! The chain: the segments in the order in which they were begun, each naming the one before it.
+//! The chain: the segments in the order in which they were begun, each naming the one before it. Those that
+//! compaction has made stand beside it.
 //!
 //! What was dropped is not written down anywhere: it is what the chain no longer leads back to. A segment
 //! whose predecessor is not there tells that records before its first sequence number are gone; the very
@@ -21,7 +22,9 @@ pub(crate) enum Next {
 impl Log {
     /// The headers of the chain, by id.
     fn chain(&self) -> Vec<SegmentHeader> {
-        let mut chain: Vec<_> = self.table.read().values().map(|segment| segment.header).collect();
+        let table = self.table.read();
+        let of_chain = table.values().filter(|segment| !segment.is_compacted());
+        let mut chain: Vec<_> = of_chain.map(|segment| segment.header).collect();
         chain.sort_unstable_by_key(|header| header.segment);
         chain
     }

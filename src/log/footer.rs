@@ -63,7 +63,7 @@ pub(crate) struct Rows {
     pub(crate) blobs: Vec<BlobRow>,
     /// Offsets of policy and retire operations.
     pub(crate) others: Vec<u32>,
-    /// Sequence of the segment's last record, 0 when there is none.
+    /// Sequence of the segment's last record, the highest of a compacted segment; 0 when there is none.
     pub(crate) last_sequence: u64,
     /// Lowest sequence in the segment, `u64::MAX` when there is none. Compaction brings old ones.
     pub(crate) lowest_sequence: u64,
@@ -79,7 +79,12 @@ impl Rows {
     /// Takes in a record that stands at `offset`. Says `false` when it holds what cannot be read: then
     /// what could be read before it is in the rows, too.
     pub(crate) fn add(&mut self, secret: &Secret, header: &Header, offset: u64, head: &[u8]) -> bool {
-        self.last_sequence = header.sequence + u64::from(header.count.max(1)) - 1;
+        // Copies come in no order, and of what took several numbers some may be left.
+        self.last_sequence = if header.copied {
+            self.last_sequence.max(header.sequence)
+        } else {
+            header.sequence + u64::from(header.count.max(1)) - 1
+        };
         self.lowest_sequence = self.lowest_sequence.min(header.sequence);
         match header.kind {
             Kind::Begin => true,
@@ -95,6 +100,9 @@ impl Rows {
                 operations(head).all(|found| {
                     found.is_some_and(|(at, op)| {
                         self.add_op(secret, head_at + at as u64, &op);
+                        if header.copied {
+                            self.last_sequence = self.last_sequence.max(op.sequence());
+                        }
                         true
                     })
                 })
@@ -125,6 +133,16 @@ impl Rows {
             }
             _ => self.others.push(offset),
         }
+    }
+
+    /// Offset of the put or end that was written last.
+    pub(crate) fn last_op(&self) -> Option<u32> {
+        self.puts.iter().map(|put| put.offset).chain(self.ends.iter().map(|end| end.offset)).max()
+    }
+
+    /// Whether a put of this name stands in the segment that is older than `sequence`.
+    pub(crate) fn has_put_before(&self, key: NameKey, sequence: u64) -> bool {
+        self.puts.iter().any(|put| put.key == key && put.sequence < sequence)
     }
 
     /// The place of an account's text in the rows.
@@ -321,18 +339,29 @@ impl<'a> FooterView<'a> {
         (place < self.puts).then(|| self.put(place))
     }
 
-    /// Whether a put of this name stands in the segment.
-    pub(crate) fn has_put(&self, key: NameKey) -> bool {
+    /// Whether a put of this name stands in the segment that is older than `sequence`.
+    pub(crate) fn has_put_before(&self, key: NameKey, sequence: u64) -> bool {
         let (mut low, mut high) = (0, self.puts);
         while low < high {
             let middle = usize::midpoint(low, high);
-            match u128_at(self.bytes, self.puts_at + middle * PUT_LEN).cmp(&key.0) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return true,
+            if u128_at(self.bytes, self.puts_at + middle * PUT_LEN) < key.0 {
+                low = middle + 1;
+            } else {
+                high = middle;
             }
         }
-        false
+        // The first of the name's rows is its oldest.
+        low < self.puts && self.put(low).key == key && self.put(low).sequence < sequence
+    }
+
+    /// Offset of the put or end that was written last.
+    pub(crate) fn last_op(&self) -> Option<u32> {
+        (0..self.puts).map(|n| self.put(n).offset).chain(self.ends().map(|end| end.offset)).max()
+    }
+
+    /// Offsets of policy and retire operations.
+    pub(crate) fn others(&self) -> Vec<u32> {
+        (0..self.others).map(|n| u32_at(self.bytes, self.others_at + 4 * n)).collect()
     }
 
     /// All rows; `None` when an account is not UTF-8, a row names one that is not there, or a size no blob can have.
@@ -347,7 +376,7 @@ impl<'a> FooterView<'a> {
         rows.puts = (0..self.puts).map(|n| self.put(n)).collect();
         rows.ends = self.ends().collect();
         rows.blobs = (0..self.blobs).map(|n| self.blob(n)).collect();
-        rows.others = (0..self.others).map(|n| u32_at(self.bytes, self.others_at + 4 * n)).collect();
+        rows.others = self.others();
         rows.last_sequence = self.trailer.last_sequence;
         rows.lowest_sequence = self.trailer.lowest_sequence;
         let accounts = rows.accounts.len() as u32;
@@ -379,7 +408,8 @@ mod tests {
         rows.others = vec![1, 2, 3];
         rows.last_sequence = 49;
         rows.lowest_sequence = 0;
-        let header = SegmentHeader { segment: 3, salt: 5, first_sequence: 0, predecessor: 0, predecessor_end: 0 };
+        let (segment, salt, compacted) = (3, 5, false);
+        let header = SegmentHeader { segment, salt, first_sequence: 0, predecessor: 0, predecessor_end: 0, compacted };
         (rows, header)
     }
 
@@ -392,8 +422,10 @@ mod tests {
         let view = FooterView::decode(&bytes, &trailer).expect("stands");
         let back = view.rows().expect("sound");
         assert_eq!((back.puts.len(), &back.others, &back.accounts), (50, &rows.others, &rows.accounts));
-        assert!(rows.puts.iter().all(|row| back.puts.contains(row) && view.has_put(row.key)));
-        assert!(!view.has_put(NameKey(12345)));
+        let is_before = |row: &PutRow| view.has_put_before(row.key, row.sequence + 1);
+        assert!(rows.puts.iter().all(|row| back.puts.contains(row) && is_before(row)));
+        assert!(rows.puts.iter().all(|row| !view.has_put_before(row.key, row.sequence)));
+        assert!(!view.has_put_before(NameKey(12345), u64::MAX));
         let order: Vec<u64> = (0..view.expiring()).map(|n| view.expiring_put(n).expect("there").expires_ms).collect();
         assert!(order.is_sorted() && order.len() == 33);
     }

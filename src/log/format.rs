@@ -8,7 +8,7 @@
 //! segments/ID.seg       the log: records, appended; ID is ten decimal digits
 //! segments/ID.spare     room to be written again; what it holds means nothing
 //! files/ab/DIGEST.ID    content of file_threshold bytes or more; ID is 16 hex digits
-//! staging/              uploads in flight; emptied at open
+//! staging/              uploads in flight, and segments that compaction is writing; emptied at open
 //! catalog               checkpoint of the catalog; derived (its layout: `catalog/checkpoint.rs`)
 //! index/                sled: the names in order; derived
 //! ```
@@ -26,7 +26,7 @@
 //!
 //! ```text
 //! page 0   header:  0 8 magic "MCASKSG1"   8 4 version   12 4 segment id     16 8 salt
-//!                  24 8 first sequence    32 4 predecessor's id (0: none)   36 4 flags (0)
+//!                  24 8 first sequence    32 4 predecessor's id (0: none)   36 4 flags: 1 compacted
 //!                  40 8 predecessor's end 48 4 CRC-32 of bytes 0..48; a second copy at 2048; else zeros
 //! 4096..   records, each at a multiple of 8
 //! end      sealed: a footer, its last 64 bytes the trailer, ends with the file
@@ -34,6 +34,11 @@
 //!
 //! The salt is random and new in every life of a segment: neither what an earlier life left behind nor
 //! a user's bytes that look like records ever stand.
+//!
+//! Segments form a chain, each naming the one before it, in the order of their ids. A *compacted* segment
+//! stands beside the chain: it holds copies of records that still count, gathered out of segments that have
+//! left the log since, with their own sequence numbers, which may be older than those of any segment with a
+//! lower id. It is complete, footer and all, before it gets its name, and no predecessor is named in it.
 //!
 //! # Record
 //!
@@ -242,6 +247,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) first_sequence: u64,
     pub(crate) predecessor: u32,
     pub(crate) predecessor_end: u64,
+    /// It holds what compaction has gathered, and is no part of the chain.
+    pub(crate) compacted: bool,
 }
 
 impl SegmentHeader {
@@ -253,7 +260,7 @@ impl SegmentHeader {
         bytes.extend_from_slice(&self.salt.to_le_bytes());
         bytes.extend_from_slice(&self.first_sequence.to_le_bytes());
         bytes.extend_from_slice(&self.predecessor.to_le_bytes());
-        bytes.extend_from_slice(&0u32.to_le_bytes());
+        bytes.extend_from_slice(&u32::from(self.compacted).to_le_bytes());
         bytes.extend_from_slice(&self.predecessor_end.to_le_bytes());
         bytes.extend_from_slice(&crc(&bytes).to_le_bytes());
         let copy = bytes.clone();
@@ -281,6 +288,7 @@ impl SegmentHeader {
             first_sequence: u64_at(bytes, 24),
             predecessor: u32_at(bytes, 32),
             predecessor_end: u64_at(bytes, 40),
+            compacted: u32_at(bytes, 36) & 1 == 1,
         })
     }
 }
@@ -366,10 +374,18 @@ mod tests {
 
     #[test]
     fn headers_and_trailers_come_back_and_refuse_a_flipped_bit() {
-        let header =
-            SegmentHeader { segment: 7, salt: 99, first_sequence: RANGE, predecessor: 6, predecessor_end: 8192 };
+        let header = SegmentHeader {
+            segment: 7,
+            salt: 99,
+            first_sequence: RANGE,
+            predecessor: 6,
+            predecessor_end: 8192,
+            compacted: false,
+        };
         let bytes = header.encode();
         assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
+        let compacted = SegmentHeader { predecessor: 0, predecessor_end: 0, compacted: true, ..header };
+        assert_eq!(SegmentHeader::decode(&compacted.encode()), Ok(compacted));
         let trailer = Trailer {
             segment: 7,
             salt: 99,

@@ -12,11 +12,14 @@ pub(crate) mod blob_files;
 pub(crate) mod chain;
 pub(crate) mod footer;
 pub(crate) mod format;
+pub(crate) mod gather;
+mod group;
 pub(crate) mod record;
 pub(crate) mod segment;
+mod spares;
 
 use std::collections::HashMap;
-use std::io::{ErrorKind as IoKind, IoSlice};
+use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -24,21 +27,24 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::digest::Secret;
-use crate::disk::{Access, Disk, fork, map};
+use crate::disk::{Access, Disk};
 use crate::error::{Error, ErrorKind, Result};
 use footer::Rows;
 use format::{PAGE, RECORDS_AT, SegmentHeader, TRAILER_LEN, Trailer};
-use record::{Header, Kind};
+pub(crate) use group::Group;
+use record::Kind;
 use segment::{Segment, path_of};
+use spares::Spare;
 
 /// While the log is smaller than this, its segments are small.
 const SMALL_LOG_LEN: u64 = 256 << 20;
 const SMALL_SEGMENT_LEN: u64 = 8 << 20;
 const LARGE_SEGMENT_LEN: u64 = 128 << 20;
-/// Spares beyond a sixteenth of the segments and this many are given back to the disk.
-const SPARES_MIN: usize = 4;
 /// Without a spare in reserve, this share of a segment is kept for deletes.
 const KEPT_SHARE: u64 = 16;
+/// This share of a segment, but no more than so much, is kept for the word that files are about to go.
+const LAST_SHARE: u64 = 64;
+const LAST_LEN_MAX: u64 = 16 << 10;
 /// After a sync that failed nobody knows what is durable, and a later one that succeeds proves nothing.
 const SYNC_FAILED: &str = "what was written may not be on the disk; open the store again";
 
@@ -49,13 +55,16 @@ pub(crate) struct Position {
     pub(crate) offset: u64,
 }
 
-/// What an append may use when the disk is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an append may use when the disk is full; each can do with less than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Room {
     /// All but the last spare.
     Ordinary,
-    /// The last spare, too: for what frees space.
+    /// The last spare, too: for what lets go of names.
     Reserve,
+    /// The end of the segment, too: for the word that a file is about to go. It always fits there, so that
+    /// compaction may use the last spare.
+    Last,
 }
 
 /// Where and how the log goes on.
@@ -79,18 +88,14 @@ struct Active {
     unopened: bool,
 }
 
-struct Spare {
-    path: PathBuf,
-    len: u64,
-    rewritten: bool,
-}
-
 /// What the log has done since it was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) syncs: AtomicU64,
     pub(crate) groups: AtomicU64,
     pub(crate) bytes_written: AtomicU64,
+    /// Written by compaction: what others had written before.
+    pub(crate) bytes_compacted: AtomicU64,
 }
 
 /// The segments of a store.
@@ -98,6 +103,8 @@ pub(crate) struct Log {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) secret: Secret,
     dir: PathBuf,
+    /// Where compaction writes what is no segment yet.
+    staging: PathBuf,
     segment_len: Option<u64>,
     /// Guards which segments can be found. Never held across I/O.
     table: RwLock<HashMap<u32, Arc<Segment>>>,
@@ -114,6 +121,8 @@ pub(crate) struct Log {
 
 /// What recovery found, for the log to go on from.
 pub(crate) struct Found {
+    /// `segments/` and `staging/`.
+    pub(crate) dirs: (PathBuf, PathBuf),
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) spares: Vec<(PathBuf, u64, bool)>,
     pub(crate) predecessor: Position,
@@ -127,13 +136,7 @@ pub(crate) struct Found {
 }
 
 impl Log {
-    pub(crate) fn new(
-        disk: Arc<dyn Disk>,
-        secret: Secret,
-        dir: PathBuf,
-        segment_len: Option<u64>,
-        found: Found,
-    ) -> Log {
+    pub(crate) fn new(disk: Arc<dyn Disk>, secret: Secret, segment_len: Option<u64>, found: Found) -> Log {
         let active = found.resume.map(|(segment, end, rows)| Active {
             segment,
             end,
@@ -143,10 +146,12 @@ impl Log {
             unopened: true,
         });
         let spares = found.spares.into_iter().map(|(path, len, rewritten)| Spare { path, len, rewritten });
+        let (dir, staging) = found.dirs;
         Log {
             disk,
             secret,
             dir,
+            staging,
             segment_len,
             table: RwLock::new(found.segments.into_iter().map(|segment| (segment.id(), segment)).collect()),
             tail: Mutex::new(Tail {
@@ -195,19 +200,15 @@ impl Log {
         self.segment_len.unwrap_or(SMALL_SEGMENT_LEN) * 3 / 4
     }
 
-    /// Spares and their bytes.
-    pub(crate) fn spares(&self) -> (u64, u64) {
-        let spares = self.spares.lock();
-        (spares.len() as u64, spares.iter().map(|spare| spare.len).sum())
-    }
-
     /// Sees to it that a group of `len` bytes with `rows` rows and `texts` bytes of new accounts can be
     /// appended: goes on in the active segment, or seals it and begins the next.
     pub(crate) fn make_room(&self, tail: &mut Tail, len: u64, rows: usize, texts: usize, room: Room) -> Result<()> {
         let is_without_reserve = room == Room::Ordinary && self.spares.lock().is_empty();
         let fits = |active: &Active| {
-            let kept = if is_without_reserve { active.segment.len() / KEPT_SHARE } else { 0 };
-            active.end + len + active.rows.footer_len(rows, texts) + PAGE + kept <= active.segment.len()
+            let share = |share: u64| active.segment.len() / share;
+            let kept = if is_without_reserve { share(KEPT_SHARE) } else { 0 };
+            let last = if room == Room::Last { 0 } else { share(LAST_SHARE).min(LAST_LEN_MAX) };
+            active.end + len + active.rows.footer_len(rows, texts) + PAGE + kept + last <= active.segment.len()
         };
         if !tail.active.as_ref().is_some_and(fits) {
             // The next one's room first: when there is none, what is left of this one still takes deletes.
@@ -287,8 +288,8 @@ impl Log {
         file.sync().map_err(|e| Error::io("sync", path, e).become_kind(ErrorKind::Poisoned, SYNC_FAILED))
     }
 
-    /// Makes the names of segments and spares durable.
-    fn sync_dir(&self) -> Result<()> {
+    /// Makes the names of segments and spares durable, and that some have gone.
+    pub(crate) fn sync_dir(&self) -> Result<()> {
         let failed = |e| Error::io("sync the directory", &self.dir, e).become_kind(ErrorKind::Poisoned, SYNC_FAILED);
         self.disk.sync_dir(&self.dir).map_err(failed)
     }
@@ -332,6 +333,7 @@ impl Log {
             first_sequence: tail.next_sequence,
             predecessor: tail.predecessor.segment,
             predecessor_end: tail.predecessor.offset,
+            compacted: false,
         };
         let file = self.disk.open(spare, Access::Write).map_err(|e| Error::io("open", spare, e))?;
         file.write_at(&[IoSlice::new(&header.encode())], 0).map_err(|e| Error::io("write", spare, e))?;
@@ -344,111 +346,10 @@ impl Log {
         Ok(segment)
     }
 
-    fn take_spare(&self, tail: &mut Tail, room: Room) -> Result<Spare> {
-        let wanted = self.segment_len();
-        let take = |keep: usize| {
-            let mut spares = self.spares.lock();
-            let fitting = spares.iter().rposition(|spare| spare.len == wanted);
-            // For what frees space, any will do that a whole segment fits into: a crash leaves shorter ones.
-            let least = self.segment_len.unwrap_or(SMALL_SEGMENT_LEN);
-            let usable = || spares.iter().rposition(|spare| spare.len >= least);
-            let place = if keep == 0 { fitting.or_else(usable) } else { fitting };
-            place.filter(|_| spares.len() > keep).map(|place| spares.swap_remove(place))
-        };
-        if let Some(spare) = take(1) {
-            return Ok(spare);
-        }
-        if room == Room::Ordinary && self.spares.lock().is_empty() && !self.table.read().is_empty() {
-            // Upkeep has not come to it, or found no room: nothing ordinary goes on without a reserve.
-            let reserve = self.allocate_spare(tail, self.segment_len.unwrap_or(SMALL_SEGMENT_LEN))?;
-            self.spares.lock().push(reserve);
-        }
-        match self.allocate_spare(tail, wanted) {
-            Err(error) if error.kind() == ErrorKind::NoSpace && room == Room::Reserve => take(0).ok_or(error),
-            allocated => allocated,
-        }
-    }
-
-    fn allocate_spare(&self, tail: &mut Tail, len: u64) -> Result<Spare> {
-        let path = path_of(&self.dir, tail.next_segment, "spare");
-        tail.next_segment += 1;
-        let allocate = || {
-            let file = self.disk.open(&path, Access::Create)?;
-            file.allocate(len)
-        };
-        if let Err(error) = allocate() {
-            // What there is of it is of no use, and on a full disk its room is.
-            let _ = self.disk.unlink(&path);
-            return Err(Error::io("make room for", &path, error));
-        }
-        // Not synced: the sync of the header, before the spare becomes a segment, covers its length; a crash
-        // before leaves a spare that is too short, and removed or passed over.
-        Ok(Spare { path, len, rewritten: false })
-    }
-
-    /// Keeps one spare ahead of need, so that a full disk still has room for deletes.
-    pub(crate) fn prepare_spare(&self) -> Result<()> {
-        let wanted = self.segment_len();
-        let ready = self.spares.lock().iter().filter(|spare| spare.len == wanted).count();
-        let mut numbers = self.tail.lock();
-        let half_full = numbers.active.as_ref().is_some_and(|active| active.end > active.segment.len() / 2);
-        if ready > usize::from(half_full) {
-            return Ok(());
-        }
-        let id = numbers.next_segment;
-        numbers.next_segment += 1;
-        drop(numbers);
-        let mut scratch = Tail { active: None, predecessor: Position::default(), next_segment: id, next_sequence: 0 };
-        let spare = self.allocate_spare(&mut scratch, wanted)?;
-        self.spares.lock().push(spare);
-        Ok(())
-    }
-
-    /// Removes a spare, if there is one beyond the reserve; says so.
-    pub(crate) fn give_up_spare(&self) -> Result<bool> {
-        let mut spares = self.spares.lock();
-        let Some(spare) = (spares.len() > 1).then(|| spares.pop()).flatten() else { return Ok(false) };
-        drop(spares);
-        self.disk.unlink(&spare.path).map_err(|e| Error::io("remove", &spare.path, e))?;
-        Ok(true)
-    }
-
     /// Takes a segment nobody needs out of the log: from here on, who looks for it looks its name up
     /// again. Its file goes by [`Log::give_back`].
     pub(crate) fn take_out(&self, id: u32) -> Option<Arc<Segment>> {
         self.table.write().remove(&id)
-    }
-
-    /// Makes a spare of the file of a segment that was taken out, or removes it. It is written again only
-    /// if nobody can have it mapped and nothing else links to it. Who maps it is known of segments that this
-    /// process began: one found at open may be mapped by whoever held the store before and still holds blobs,
-    /// or by a forked child that outlived it. A spare found at open was free of maps when it became one.
-    ///
-    /// The removal is not synced: should a crash bring the file back, the log says that it was retired. The
-    /// segment that says so leaves the log after a later one has begun, and that synced the directory.
-    pub(crate) fn give_back(&self, segment: Arc<Segment>) -> Result<()> {
-        let (path, len, id, file) = (segment.path.clone(), segment.len(), segment.id(), segment.file.clone());
-        let forks = fork::forks();
-        let watched = id >= self.first_own && !segment.map().fork_since();
-        drop(segment);
-        let facts = file.facts().map_err(|e| Error::io("look at", &path, e))?;
-        let wanted = {
-            let spares = self.spares.lock();
-            len == self.segment_len() && spares.len() < SPARES_MIN.max(self.table.read().len() / 16)
-        };
-        let unseen = watched && !map::is_mapped(facts.id) && fork::forks() == forks;
-        let alone = unseen && facts.links == 1 && facts.mode & 0o777 == 0o600;
-        if wanted && alone {
-            let spare = path_of(&self.dir, id, "spare");
-            self.disk.rename(&path, &spare).map_err(|e| Error::io("rename to", &spare, e))?;
-            self.sync_dir()?;
-            self.spares.lock().push(Spare { path: spare, len, rewritten: true });
-            return Ok(());
-        }
-        match self.disk.unlink(&path) {
-            Err(error) if error.kind() != IoKind::NotFound => Err(Error::io("remove", &path, error)),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -514,74 +415,5 @@ impl Tail {
 
     pub(crate) fn next_segment(&self) -> u32 {
         self.next_segment
-    }
-}
-
-/// Records that are written together: laid out one behind the other from the end of the active segment.
-pub(crate) struct Group<'a> {
-    segment: u32,
-    salt: u64,
-    start: u64,
-    end: u64,
-    synced: u64,
-    previous: u64,
-    pieces: Vec<Piece<'a>>,
-}
-
-struct Piece<'a> {
-    header: Header,
-    offset: u64,
-    front: Vec<u8>,
-    body: &'a [u8],
-    padding: usize,
-}
-
-impl<'a> Group<'a> {
-    /// An empty group at the end of the active segment, which [`Log::make_room`] has seen to.
-    pub(crate) fn begin(tail: &Tail) -> Group<'a> {
-        let active = tail.active.as_ref().expect("make_room comes before");
-        let header = &active.segment.header;
-        Group {
-            segment: header.segment,
-            salt: header.salt,
-            start: active.end,
-            end: active.end,
-            synced: active.synced,
-            previous: active.rows.last_sequence,
-            pieces: Vec::new(),
-        }
-    }
-
-    /// Where the next record will stand.
-    pub(crate) fn position(&self) -> Position {
-        Position { segment: self.segment, offset: self.end }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
-    }
-
-    /// Adds a record that takes `count` sequence numbers from `sequence` on; gives its offset.
-    pub(crate) fn push(&mut self, kind: Kind, sequence: u64, count: u32, head: &[u8], body: &'a [u8]) -> u64 {
-        let header = Header {
-            kind,
-            copied: false,
-            salt: self.salt,
-            segment: self.segment,
-            head_len: head.len() as u32,
-            body_len: body.len() as u64,
-            sequence,
-            previous: self.previous,
-            proven: self.synced,
-            count,
-        };
-        let offset = self.end;
-        let mut front = header.encode(offset, head).to_vec();
-        front.extend_from_slice(head);
-        let padding = (header.len() - header.body_at() - header.body_len) as usize;
-        self.pieces.push(Piece { header, offset, front, body, padding });
-        self.end += header.len();
-        self.previous = sequence + u64::from(count.max(1)) - 1;
-        offset
     }
 }

@@ -75,6 +75,11 @@ impl Segment {
         self.header.segment
     }
 
+    /// Whether it holds what compaction has gathered, beside the chain of segments.
+    pub(crate) fn is_compacted(&self) -> bool {
+        self.header.compacted
+    }
+
     /// The length of the file.
     pub(crate) fn len(&self) -> u64 {
         self.facts.len
@@ -282,6 +287,20 @@ impl Segment {
     /// mapped or linked, and no child of a fork may hold a map of it.
     pub(crate) fn map(&self) -> &Arc<Map> {
         &self.map
+    }
+}
+
+/// What is asked of a sealed segment's footer, or of its records.
+#[allow(clippy::redundant_closure_for_method_calls)] // The methods themselves are not general enough.
+impl Segment {
+    /// Offset of the put or end that was written last.
+    pub(crate) fn last_op(&self, secret: &Secret) -> Result<Option<u32>> {
+        self.with_footer(secret, |footer| footer.last_op(), Rows::last_op)
+    }
+
+    /// Offsets of policy and retire operations.
+    pub(crate) fn others(&self, secret: &Secret) -> Result<Vec<u32>> {
+        self.with_footer(secret, |footer| footer.others(), |rows| rows.others.clone())
     }
 }
 

@@ -52,13 +52,13 @@ pub enum Create {
     Never,
 }
 
-/// Who does the upkeep: sweeping, checkpoints, preparing segments.
+/// Who does the upkeep: sweeping, compaction, checkpoints, preparing segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Upkeep {
     /// A thread of the store's. The default.
     #[default]
     Background,
-    /// The caller, by [`crate::Store::sweep`] and [`crate::Store::sync`].
+    /// The caller, by [`crate::Store::sweep`], [`crate::Store::compact`] and [`crate::Store::sync`].
     ByHand,
 }
 
@@ -74,6 +74,8 @@ pub struct StoreOptions {
     pub(crate) file_threshold: u64,
     pub(crate) segment_len: Option<u64>,
     pub(crate) index_cache_bytes: u64,
+    pub(crate) space_amplification: f64,
+    pub(crate) events_keep: Duration,
     pub(crate) clock: Clock,
     pub(crate) disk: Arc<dyn Disk>,
 }
@@ -90,6 +92,8 @@ impl Default for StoreOptions {
             file_threshold: 4 << 20,
             segment_len: None,
             index_cache_bytes: 64 << 20,
+            space_amplification: 1.3,
+            events_keep: Duration::from_hours(1),
             clock: Clock::system(),
             disk: Arc::new(RealDisk),
         }
@@ -162,6 +166,23 @@ impl StoreOptions {
         self
     }
 
+    /// How many bytes the segments may take for each byte of them that is needed, at least 1.05. Default 1.3. Beyond
+    /// it, and two segments more, compaction gathers what is needed and frees the rest; under steady overwriting it
+    /// rewrites the more, the closer this is to 1. Spares are bounded apart.
+    #[must_use]
+    pub fn space_amplification(mut self, times: f64) -> StoreOptions {
+        self.space_amplification = times;
+        self
+    }
+
+    /// For how long what happened is kept to be told of, when there is the room: compaction takes segments that
+    /// are older than this first. Default: an hour.
+    #[must_use]
+    pub fn events_keep(mut self, at_least: Duration) -> StoreOptions {
+        self.events_keep = at_least;
+        self
+    }
+
     /// Where the store reads the time. Default: the machine's clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> StoreOptions {
@@ -196,6 +217,12 @@ impl StoreOptions {
             return Err(invalid(format!(
                 "a file threshold of {} bytes was asked for; beyond 4 MiB the segments must be set larger, too",
                 self.file_threshold
+            )));
+        }
+        if !(1.05..=100.0).contains(&self.space_amplification) {
+            return Err(invalid(format!(
+                "a space amplification of {} was asked for; it is 1.05 to 100 times what is needed",
+                self.space_amplification
             )));
         }
         Ok(())

@@ -15,7 +15,7 @@ impl Replay {
     /// A footer that is not whole, at the end of the log: it was being written when the power went. The
     /// segment is taken as one that was not sealed yet.
     pub(super) fn unseal_torn(&mut self, from: u32) -> Result<()> {
-        let Some(last) = self.segments.last_mut() else { return Ok(()) };
+        let Some(last) = self.segments.iter_mut().rfind(|segment| !segment.is_compacted()) else { return Ok(()) };
         if last.id() >= from && last.trailer().is_some() && !last.footer_stands()? {
             *last = Arc::new(Segment::new(last.header, last.path.clone(), last.file.clone())?);
         }
@@ -62,7 +62,7 @@ impl Replay {
     /// Writes the last segment's footer once more: a process may have died before it was synced. Of the
     /// segments before it that is certain, each has a successor.
     pub(super) fn seal_again(&self) -> Result<()> {
-        let Some((segment, trailer)) = self.segments.last().and_then(|last| Some((last, last.trailer()?))) else {
+        let Some((segment, trailer)) = self.last_of_chain().and_then(|last| Some((last, last.trailer()?))) else {
             return Ok(());
         };
         let failed = |e| Error::io("seal", &segment.path, e);

@@ -1,6 +1,6 @@
 //! Steps 1 and 2: what files there are, and what the catalog's checkpoint says of them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ impl Replay {
             disk,
             secret: secret.clone(),
             dir,
+            staging: home.staging(),
             segments: Vec::new(),
             spares: Vec::new(),
             leftover: Vec::new(),
@@ -30,7 +31,7 @@ impl Replay {
             last_sequence: 0,
             active: Vec::new(),
             rows_read: 0,
-            retired: HashSet::new(),
+            retired: HashMap::new(),
             listed: Vec::new(),
             missing: Vec::new(),
             floor: 0,
@@ -102,7 +103,9 @@ impl Replay {
         Ok(Some(segment))
     }
 
-    /// Step 2. Segments that had left the log before the checkpoint are left aside.
+    /// Step 2. Segments that had left the log before the checkpoint are left aside: those with an id given
+    /// before it that it does not list. Compacted ones are none of these while they are young: an id that
+    /// compaction takes has its segment before the next checkpoint is taken, or never.
     pub(super) fn load(&mut self, home: &Home) -> Option<Loaded> {
         let path = home.catalog();
         let Ok(file) = self.disk.open(&path, Access::Read) else { return None };
@@ -129,14 +132,16 @@ impl Replay {
         Some(loaded)
     }
 
-    /// Whether segments have left the log that the checkpoint needs: then a later one was there once, and
-    /// this one is a copy from before. The log alone says it all at any time.
+    /// Whether segments have left the log since the checkpoint that were not complete then: only those leave that
+    /// a durable checkpoint lists as complete, so a later one was there once, and this one is a copy from before.
+    /// The log alone says it all at any time.
     pub(super) fn is_outdated(&mut self, stamp: &Stamp) -> bool {
-        let needed = |id: u32| id > stamp.segment || (id == stamp.segment && !self.active.is_empty());
-        if self.retired.iter().any(|id| needed(*id)) {
+        let was_active = |id: u32| id == stamp.segment && !self.active.is_empty();
+        let since = self.retired.iter().filter(|(_, sequence)| **sequence > stamp.sequence);
+        if since.map(|(id, _)| *id).any(|id| !self.listed.contains(&id) || was_active(id)) {
             return true;
         }
-        let mut later = self.segments.last();
+        let mut later = self.last_of_chain();
         while let Some(segment) = later.filter(|segment| segment.header.predecessor > stamp.segment) {
             let id = segment.header.predecessor;
             later = self.segments.iter().find(|known| known.id() == id && id < segment.id());
@@ -160,6 +165,7 @@ impl Replay {
             None => self.note(&home.catalog(), 0, 0, "it is from an earlier day; the log was read instead"),
         }
         self.gaps.clear();
+        self.retired.clear();
         self.active.clear();
         self.listed.clear();
         (self.floor, self.rows_read, self.newest) = (0, 0, None);
@@ -167,21 +173,25 @@ impl Replay {
 }
 
 /// The header of a segment whose header page is damaged, from its trailer or its first record: both say
-/// the salt, under a checksum.
+/// the salt, under a checksum. Whether it is a compacted one, the first record says alone.
 fn guess_header(file: &dyn crate::disk::DiskFile, id: u32, len: u64) -> Option<SegmentHeader> {
-    let of =
-        |salt, first_sequence| SegmentHeader { segment: id, salt, first_sequence, predecessor: 0, predecessor_end: 0 };
+    let of = |salt, first_sequence, compacted| {
+        let (predecessor, predecessor_end) = (0, 0);
+        SegmentHeader { segment: id, salt, first_sequence, predecessor, predecessor_end, compacted }
+    };
+    let salt = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+    let mut fixed = [0; crate::log::record::HEADER_LEN];
+    let first = file.read_at(&mut fixed, RECORDS_AT).ok().and_then(|()| {
+        let header = Header::decode(&fixed, id, salt(&fixed, 8))?;
+        let mut head = vec![0; header.head_len as usize];
+        file.read_at(&mut head, RECORDS_AT + fixed.len() as u64).ok()?;
+        Header::stands(&fixed, RECORDS_AT, &head).then_some(header)
+    });
     let mut tail = [0; TRAILER_LEN];
     file.read_at(&mut tail, len.checked_sub(TRAILER_LEN as u64)?).ok()?;
-    let salt = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
-    let guess = of(salt(&tail, 16), 0);
+    let guess = of(salt(&tail, 16), 0, first.is_some_and(|first| first.copied));
     if let Some(trailer) = Trailer::decode(&tail, &guess, len) {
-        return Some(of(guess.salt, trailer.lowest_sequence.min(trailer.last_sequence)));
+        return Some(of(guess.salt, trailer.lowest_sequence.min(trailer.last_sequence), guess.compacted));
     }
-    let mut fixed = [0; crate::log::record::HEADER_LEN];
-    file.read_at(&mut fixed, RECORDS_AT).ok()?;
-    let header = Header::decode(&fixed, id, salt(&fixed, 8))?;
-    let mut head = vec![0; header.head_len as usize];
-    file.read_at(&mut head, RECORDS_AT + fixed.len() as u64).ok()?;
-    Header::stands(&fixed, RECORDS_AT, &head).then(|| of(header.salt, header.sequence))
+    first.map(|first| of(first.salt, first.sequence, first.copied))
 }

@@ -46,7 +46,7 @@ impl Replay {
         let (gone, segments): (Vec<_>, Vec<_>) = self
             .segments
             .drain(..)
-            .partition(|segment| retired.contains(&segment.id()) && catalog.live(segment.id()).is_nothing());
+            .partition(|segment| retired.contains_key(&segment.id()) && catalog.live(segment.id()).is_nothing());
         self.leftover.extend(gone.iter().map(|segment| segment.path.clone()));
         drop(gone);
         for path in &self.leftover {
@@ -65,9 +65,10 @@ impl Replay {
         if self.damage.is_empty() {
             remove_unnamed(files, &segments, catalog)?;
         }
-        let predecessor =
-            segments.last().map(|s| Position { segment: s.id(), offset: s.records_end() }).unwrap_or_default();
+        let last = segments.iter().rfind(|segment| !segment.is_compacted());
+        let predecessor = last.map(|s| Position { segment: s.id(), offset: s.records_end() }).unwrap_or_default();
         let found = Found {
+            dirs: (self.dir, self.staging),
             segments,
             spares: self.spares,
             predecessor,
@@ -76,7 +77,7 @@ impl Replay {
             first_sequence,
             resume,
         };
-        Ok(Log::new(self.disk, self.secret, self.dir, options.segment_len, found))
+        Ok(Log::new(self.disk, self.secret, options.segment_len, found))
     }
 
     /// Makes the names durable that were found: a process that died between a renaming and the sync of its

@@ -22,7 +22,7 @@ mod find;
 mod mend;
 mod replay;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -139,6 +139,7 @@ struct Replay {
     disk: Arc<dyn Disk>,
     secret: Secret,
     dir: PathBuf,
+    staging: PathBuf,
     /// By id.
     segments: Vec<Arc<Segment>>,
     spares: Vec<(PathBuf, u64, bool)>,
@@ -149,7 +150,8 @@ struct Replay {
     /// The rows the checkpoint has of the segment that was active then.
     active: Vec<u8>,
     rows_read: u64,
-    retired: HashSet<u32>,
+    /// Segments that have left the log, and the sequence at which it says so.
+    retired: HashMap<u32, u64>,
     /// The segments the checkpoint lists.
     listed: Vec<u32>,
     /// Those of them that are missing.
@@ -200,9 +202,14 @@ impl Replay {
         }
     }
 
+    /// The segment in which the log goes on, or has gone on last.
+    fn last_of_chain(&self) -> Option<&Arc<Segment>> {
+        self.segments.iter().rfind(|segment| !segment.is_compacted())
+    }
+
     /// Whether the store was closed with every segment sealed, rather than left between two of them.
     fn was_closed(&self, stamp: Option<&Stamp>) -> bool {
-        self.segments.last().is_none_or(|last| {
+        self.last_of_chain().is_none_or(|last| {
             let ends_there = |stamp: &Stamp| (stamp.segment, stamp.offset) == (last.id(), last.records_end());
             stamp.is_some_and(|stamp| stamp.clean && ends_there(stamp))
         })

@@ -16,46 +16,94 @@ use crate::log::record::{Kind, OpView};
 use crate::log::segment::{Segment, path_of};
 
 impl Replay {
-    /// Steps 3 and 4. From the last segment to the first: which segments have left the log is said in later
-    /// ones.
+    /// Steps 3 and 4, from the last segment to the first:
+    ///
+    /// 1. Down the chain for what left the log: that stands in the chain alone, after what it names, and must be
+    ///    known before any row is read. What has left holds nothing that is needed: all that was alive in
+    ///    it was copied, durably, before.
+    /// 2. Down the chain for the rows, from the segment on that the checkpoint has read a part of.
+    /// 3. The compacted segments that the checkpoint does not list. Their records are from before it and only say
+    ///    where things stand now.
     pub(super) fn replay(&mut self, builder: &mut Builder, stamp: Option<&Stamp>) -> Result<Option<End>> {
         let from = stamp.map_or(0, |stamp| stamp.segment);
         self.unseal_torn(from)?;
-        let ends: HashMap<u32, u64> =
-            self.segments.iter().map(|s| (s.header.predecessor, s.header.predecessor_end)).collect();
-        let last = self.segments.last().map(|segment| segment.id());
-        let mut end = None;
         self.damage_found = self.damage.len();
-        for segment in self.segments.clone().into_iter().rev() {
-            let id = segment.id();
-            if self.retired.contains(&id) {
-                // Nothing in it is needed; a crash, or somebody, has brought its file back.
-            } else if segment.trailer().is_some() {
-                if id >= from {
-                    let rows = segment.rows(&self.secret)?;
-                    self.take_rows(builder, &segment, &rows)?;
-                    self.note_footer(&segment)?;
-                }
-            } else if Some(id) == last && !ends.contains_key(&id) {
-                let found = self.find_end(segment, stamp.filter(|stamp| stamp.segment == id))?;
-                self.take_rows(builder, &found.segment, &found.rows)?;
-                end = Some(found);
+        let end = self.find_departed(stamp)?;
+        builder.forget_segments(&self.retired);
+        let (compacted, chain): (Vec<_>, Vec<_>) =
+            self.segments.clone().into_iter().partition(|segment| segment.is_compacted());
+        let listed: HashSet<u32> = self.listed.iter().copied().collect();
+        let unread = |segment: &Arc<Segment>| stamp.is_none() || !listed.contains(&segment.id());
+        let of_chain = chain.iter().rev().filter(|segment| segment.id() >= from);
+        for segment in of_chain.chain(compacted.iter().rev().filter(|segment| unread(segment))) {
+            if self.retired.contains_key(&segment.id()) {
+                // A crash, or somebody, has brought its file back.
+            } else if let Some(end) = end.as_ref().filter(|end| end.segment.id() == segment.id()) {
+                self.take_rows(builder, segment, &end.rows)?;
             } else {
-                self.replay_unsealed(builder, &segment, ends.get(&id).copied(), id >= from)?;
+                let rows = segment.rows(&self.secret)?;
+                self.take_rows(builder, segment, &rows)?;
+                self.note_footer(segment)?;
             }
         }
         Ok(end)
     }
 
-    /// A segment that others followed, whose trailer is damaged: where its records end is known from the
+    /// Finds out which segments have left the log, and where the log ends. A segment whose trailer is damaged
+    /// ends where its successor says, or with the last record that stands.
+    fn find_departed(&mut self, stamp: Option<&Stamp>) -> Result<Option<End>> {
+        let from = stamp.map_or(0, |stamp| stamp.segment);
+        let chain = self.segments.iter().filter(|segment| !segment.is_compacted());
+        let ends: HashMap<u32, u64> = chain.map(|s| (s.header.predecessor, s.header.predecessor_end)).collect();
+        let last = self.last_of_chain().map(|segment| segment.id());
+        let mut end = None;
+        let (compacted, chain): (Vec<_>, Vec<_>) =
+            self.segments.clone().into_iter().partition(|segment| segment.is_compacted());
+        for segment in chain.into_iter().rev().chain(compacted) {
+            let id = segment.id();
+            if self.retired.contains_key(&id) {
+                continue;
+            }
+            if segment.trailer().is_none() {
+                if Some(id) == last && !ends.contains_key(&id) {
+                    let found = self.find_end(segment.clone(), stamp.filter(|stamp| stamp.segment == id))?;
+                    self.note_departed(&segment, &found.rows.others)?;
+                    end = Some(found);
+                    continue;
+                }
+                self.end_unsealed(&segment, ends.get(&id).copied())?;
+            }
+            if id >= from && !segment.is_compacted() {
+                let others = segment.others(&self.secret)?;
+                self.note_departed(&segment, &others)?;
+            }
+        }
+        // Their ids are never given again: what they name must not be taken for something else.
+        let newest = self.retired.keys().max().copied().unwrap_or(0);
+        self.next_segment = self.next_segment.max(newest.saturating_add(1));
+        Ok(end)
+    }
+
+    /// Takes down which segments have left the log, as operations of `segment` say.
+    fn note_departed(&mut self, segment: &Segment, others: &[u32]) -> Result<()> {
+        for offset in others {
+            match segment.op(u64::from(*offset)) {
+                Ok(bytes) => {
+                    let op = OpView::decode(&bytes);
+                    self.retired.extend(op.and_then(|op| Some((op.retired()?, op.sequence()))));
+                }
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    self.note(&segment.path, u64::from(*offset), 0, "a policy that was set does not stand");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// A segment that is complete, but whose trailer is damaged: where its records end is known from the
     /// header of the next, or else is where the last one stands.
-    pub(super) fn replay_unsealed(
-        &mut self,
-        builder: &mut Builder,
-        segment: &Arc<Segment>,
-        known_end: Option<u64>,
-        replay: bool,
-    ) -> Result<()> {
+    fn end_unsealed(&mut self, segment: &Arc<Segment>, known_end: Option<u64>) -> Result<()> {
         segment.reveal(segment.len());
         let len = segment.len();
         let end = match known_end {
@@ -68,17 +116,17 @@ impl Replay {
         };
         segment.set_ended(end);
         self.note(&segment.path, len.saturating_sub(TRAILER_LEN as u64), TRAILER_LEN as u64, "the footer is damaged");
-        if replay {
-            let rows = self.walk_tolerantly(segment, RECORDS_AT, end, Rows::new())?;
-            self.take_rows(builder, segment, &rows)?;
-        }
         Ok(())
     }
 
     pub(super) fn note_footer(&mut self, segment: &Arc<Segment>) -> Result<()> {
         if segment.footer_is_damaged() {
+            // Of a trailer that does not stand it was told when that was found.
             let len = segment.trailer().map_or(0, |trailer| trailer.footer_len);
-            self.note(&segment.path, segment.len() - len, len, "the footer is damaged; its records were read instead");
+            let at = segment.len() - len;
+            if !self.damage.iter().any(|known| known.path == segment.path && known.offset == at) {
+                self.note(&segment.path, at, len, "the footer is damaged; its records were read instead");
+            }
             // The rows hold what stands; this notes what does not.
             self.walk_tolerantly(segment, RECORDS_AT, segment.records_end(), Rows::new())?;
         }
@@ -94,7 +142,9 @@ impl Replay {
         mut rows: Rows,
     ) -> Result<Rows> {
         let secret = self.secret.clone();
-        let after = self.segments.iter().filter(|later| later.id() > segment.id());
+        // Copies come in no order: what was lost of them has any sequence.
+        let in_order = !segment.is_compacted();
+        let after = self.segments.iter().filter(|later| in_order && !later.is_compacted() && later.id() > segment.id());
         let behind = after.map(|later| later.header.first_sequence).min().unwrap_or(u64::MAX);
         let of = |start, end, before| Gap { segment: segment.id(), start, end, before, behind };
         let before = std::cell::Cell::new(self.floor.max(segment.header.first_sequence.saturating_sub(1)));
@@ -109,7 +159,7 @@ impl Replay {
                     gaps.push(of(at, at + header.len(), before.get()));
                 }
                 // A body takes its number after the commit that names it, and stands before it.
-                if matches!(header.kind, Kind::Commit | Kind::Begin) {
+                if in_order && matches!(header.kind, Kind::Commit | Kind::Begin) {
                     gaps[closed..].iter_mut().filter(|gap| gap.end <= at).for_each(|gap| gap.behind = header.sequence);
                     closed = gaps.len();
                     before.set(rows.last_sequence);
@@ -145,12 +195,13 @@ impl Replay {
         for offset in &rows.others {
             match segment.op(u64::from(*offset)) {
                 Ok(bytes) => {
-                    let Some(op) = OpView::decode(&bytes) else { continue };
-                    if let Some(policy) = op.policy() {
+                    let op = OpView::decode(&bytes);
+                    if let Some((op, policy)) = op.and_then(|op| Some((op, op.policy()?))) {
                         builder.policy(op.account(), policy, op.sequence(), place(*offset));
                     }
-                    self.retired.extend(op.retired());
                 }
+                // Of the chain's it was told before.
+                Err(error) if error.kind() == ErrorKind::Corrupt && !segment.is_compacted() => {}
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
                     self.note(&segment.path, u64::from(*offset), 0, "a policy that was set does not stand");
                 }
@@ -164,7 +215,7 @@ impl Replay {
     pub(super) fn note_missing(&mut self) {
         let there: HashSet<u32> = self.segments.iter().map(|segment| segment.id()).collect();
         for id in std::mem::take(&mut self.listed) {
-            if !there.contains(&id) && !self.retired.contains(&id) {
+            if !there.contains(&id) && !self.retired.contains_key(&id) {
                 self.note(&path_of(&self.dir.clone(), id, "seg"), 0, 0, "a segment of the log is missing");
                 self.missing.push(id);
             }

@@ -41,7 +41,6 @@ pub struct Activities {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     Sweep,
-    #[allow(dead_code)] // Kept for who compacts.
     Compaction,
     #[allow(dead_code)] // Kept for who verifies.
     Verify,

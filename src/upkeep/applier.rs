@@ -205,14 +205,17 @@ impl Upkeep {
         Ok(Ok(()))
     }
 
-    /// The segment to read next: the one the index stands in, or the one after it.
+    /// The segment to read next: the one the index stands in, or the one after it. What compaction has copied
+    /// was read where it stood first.
     fn next_segment(&self, applier: &mut Applier, to: Position) -> Option<std::sync::Arc<Segment>> {
         loop {
             let here = self.log.segment(applier.position.segment);
             if let Some(segment) = here.filter(|segment| applier.position.offset < end_of(segment, to)) {
                 return Some(segment);
             }
-            let next = self.log.segments().into_iter().find(|segment| segment.id() > applier.position.segment)?;
+            let follows =
+                |segment: &std::sync::Arc<Segment>| segment.id() > applier.position.segment && !segment.is_compacted();
+            let next = self.log.segments().into_iter().find(follows)?;
             if next.id() > to.segment {
                 return None;
             }
@@ -293,8 +296,8 @@ impl Upkeep {
         let (mut rows, mut failed) = (Vec::new(), Ok(()));
         self.catalog.for_each_name(|row| match id.is_none_or(|id| id == row.account).then(|| self.target(row)) {
             Some(Ok(Some(target))) => rows.push((target.account, target.name, row.sequence)),
-            // A row whose segment is gone was overtaken: what overtook it is read when the log is followed.
-            Some(Ok(None)) if self.catalog.name(row.key) == Some(*row) => {
+            // A row that is gone was overtaken: what overtook it is read when the log is followed.
+            Some(Ok(None)) if self.catalog.name(row.key).is_some_and(|now| now.sequence == row.sequence) => {
                 applier.nameless.insert(row.key, (row.account, row.sequence));
             }
             Some(Ok(None)) | None => {}

@@ -1,7 +1,9 @@
 //! Writing the catalog down, so that the next open need not read the log.
+//!
+//! Its lock orders checkpoints against what compaction and recycling do to the set of segments.
 
 use std::collections::HashSet;
-use std::io::IoSlice;
+use std::io::{ErrorKind as IoKind, IoSlice};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -34,28 +36,79 @@ impl Counts for Written {
 /// What the last checkpoint covers.
 pub(crate) struct Checkpointer {
     /// Segments that were sealed when it was taken; only these may leave the log.
-    pub(crate) sealed: HashSet<u32>,
+    pub(super) sealed: HashSet<u32>,
     len: u64,
     written_then: u64,
+    /// There is none that counts, though the log holds something.
+    is_missing: bool,
 }
 
 impl Checkpointer {
     pub(crate) fn new(stamp: Option<&Stamp>, log: &Log) -> Checkpointer {
         let before = |id: u32| stamp.is_some_and(|stamp| id < stamp.segment);
-        let sealed = log.segments().iter().map(|segment| segment.id()).filter(|id| before(*id)).collect();
-        Checkpointer { sealed, len: 0, written_then: 0 }
+        let segments = log.segments();
+        let sealed = segments.iter().map(|segment| segment.id()).filter(|id| before(*id)).collect();
+        let is_missing = stamp.is_none() && segments.iter().any(|segment| segment.trailer().is_some());
+        Checkpointer { sealed, len: 0, written_then: 0, is_missing }
     }
 }
 
 impl Upkeep {
     /// Writes a checkpoint when the log has grown enough since the last.
     pub(crate) fn checkpoint_if_due(&self) -> Result<()> {
-        let (len, written_then) = {
+        let due = {
             let last = self.checkpointer.lock();
-            (last.len, last.written_then)
+            last.is_missing || self.grown_since(&last) >= (GROWTH * last.len).max(SEGMENTS * self.log.segment_len())
         };
-        let grown = self.log.counters.bytes_written.load(Relaxed) - written_then;
-        if grown >= (GROWTH * len).max(SEGMENTS * self.log.segment_len()) { self.checkpoint(false) } else { Ok(()) }
+        if due { self.checkpoint_or_none() } else { Ok(()) }
+    }
+
+    /// Writes a checkpoint because compaction needs segments that the last one does not know as sealed; unless
+    /// the log has grown too little since, compared with what it takes.
+    pub(super) fn checkpoint_for_compaction(&self) -> Result<bool> {
+        let due = {
+            let last = self.checkpointer.lock();
+            let grown = self.grown_since(&last) >= last.len.max(self.log.segment_len());
+            let is_sealed = |segment: &std::sync::Arc<crate::log::segment::Segment>| segment.trailer().is_some();
+            grown && self.log.segments().iter().any(|known| is_sealed(known) && !last.sealed.contains(&known.id()))
+        };
+        if due {
+            self.checkpoint_or_none()?;
+        }
+        Ok(due)
+    }
+
+    fn grown_since(&self, last: &Checkpointer) -> u64 {
+        self.log.counters.bytes_written.load(Relaxed) - last.written_then
+    }
+
+    /// Writes a checkpoint, or on a disk that has no room for it does without. Only a checkpoint keeps segments
+    /// that were sealed after it from leaving, and the log says it all: so the last one makes way, too, for a new
+    /// one, or for what can be freed without any. A crash
+    /// 1. before the directory is synced leaves the old one, or none, and nothing has left the log;
+    /// 2. after it leaves none.
+    pub(super) fn checkpoint_or_none(&self) -> Result<()> {
+        match self.checkpoint(false) {
+            Err(error) if error.kind() == ErrorKind::NoSpace => {}
+            outcome => return outcome,
+        }
+        let path = self.home.catalog();
+        {
+            let mut last = self.checkpointer.lock();
+            match self.log.disk.unlink(&path) {
+                Err(error) if error.kind() != IoKind::NotFound => {
+                    return Err(crate::Error::io("remove", &path, error));
+                }
+                _ => {}
+            }
+            let failed = |e| crate::Error::io("sync the directory", &self.home.dir, e);
+            self.log.disk.sync_dir(&self.home.dir).map_err(failed)?;
+            let segments = self.log.segments();
+            let sealed = segments.iter().filter(|segment| segment.trailer().is_some()).map(|segment| segment.id());
+            let written_then = self.log.counters.bytes_written.load(Relaxed);
+            *last = Checkpointer { sealed: sealed.collect(), len: 0, written_then, is_missing: true };
+        }
+        self.checkpoint(false)
     }
 
     /// Writes the catalog down; on a full disk, spares beyond the reserve make way for it.
@@ -115,8 +168,13 @@ impl Upkeep {
             file.write_at(&[IoSlice::new(&header)], 0)?;
             Ok(self.commit.sync()?)
         })?;
-        *last = Checkpointer { sealed, len: at, written_then: written };
+        *last = Checkpointer { sealed, len: at, written_then: written, is_missing: false };
         Ok(Written { bytes: at, last_sequence: stamp.sequence })
+    }
+
+    /// Whether a segment may leave the log.
+    pub(super) fn is_sealed_before(&self, id: u32) -> bool {
+        self.checkpointer.lock().sealed.contains(&id)
     }
 
     /// The segments that may leave the log.

@@ -6,6 +6,7 @@
 //! sweep       entries whose time has come are ended in the log, then freed (sweeper.rs)
 //! checkpoint  the catalog is written down from time to time (checkpointer.rs)
 //! recycle     segments and files that nobody needs make room (recycler.rs)
+//! compact     what is needed in segments that hold much dead is gathered elsewhere (compactor.rs)
 //! prepare     the next segment, ahead of need
 //! ```
 //!
@@ -16,7 +17,11 @@
 mod activity;
 pub(crate) mod applier;
 mod checkpointer;
+mod compactor;
+mod copier;
+mod ends;
 mod recycler;
+mod survivors;
 mod sweeper;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,10 +41,14 @@ use crate::home::Home;
 use crate::index::Index;
 use crate::log::Log;
 use crate::log::blob_files::BlobFiles;
+use crate::options::StoreOptions;
+use crate::recovery::Damage;
 pub use activity::{Activities, Activity};
 pub(crate) use activity::{Counts, Task};
 use applier::Applier;
 use checkpointer::Checkpointer;
+pub use compactor::CompactReport;
+use compactor::Compactor;
 use recycler::Recycler;
 use sweeper::Sweeper;
 
@@ -49,6 +58,10 @@ const GATHER: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_secs(1);
 /// How often the index is pushed to the disk while it changes.
 const INDEX_FLUSH: Duration = Duration::from_secs(1);
+/// How often it is looked whether something is worth compacting.
+const COMPACTION: Duration = Duration::from_millis(100);
+/// How often a full disk is tried again.
+const FULL: Duration = Duration::from_secs(1);
 
 /// What a sweep by hand did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,13 +95,23 @@ impl Signal {
     pub(crate) fn wake(&self) {
         if self.asleep.swap(false, Ordering::AcqRel) {
             self.state.lock().0 = true;
-            self.changed.notify_one();
+            self.changed.notify_all();
         }
     }
 
-    fn stop(&self) {
+    /// Ends the thread, and whatever else of upkeep takes long.
+    pub(crate) fn stop(&self) {
         self.state.lock().1 = true;
-        self.changed.notify_one();
+        self.changed.notify_all();
+    }
+
+    /// Lets this long pass, unless it is time to stop; says whether to go on.
+    fn pause(&self, pause: Duration) -> bool {
+        let mut state = self.state.lock();
+        if !state.1 && pause > Duration::ZERO {
+            self.changed.wait_for(&mut state, pause);
+        }
+        !state.1
     }
 
     /// Sleeps until woken, or for `longest`; says whether to go on.
@@ -117,20 +140,36 @@ pub(crate) struct Upkeep {
     pub(crate) home: Arc<Home>,
     pub(crate) signal: Arc<Signal>,
     os_sync_interval: Duration,
+    space_amplification: f64,
+    events_keep: Duration,
+    /// Guards when it was last looked whether something waits to be synced.
+    synced: Mutex<Instant>,
     /// Guards where the index stands in the log. Taken before all other locks of upkeep.
     pub(crate) applier: Mutex<Applier>,
     /// Guards how far each segment's expiries were walked.
     sweeper: Mutex<Sweeper>,
-    /// Guards what the last checkpoint covers.
-    checkpointer: Mutex<Checkpointer>,
-    /// Guards that one thread frees at a time.
+    /// Guards that one thread compacts at a time. Taken before the recycler's.
+    compactor: Mutex<Compactor>,
+    /// Guards that one thread frees at a time. Taken before the checkpointer's.
     recycler: Mutex<Recycler>,
+    /// Guards what the last checkpoint covers, and that none is taken while another one's segments change.
+    checkpointer: Mutex<Checkpointer>,
+    /// Guards the damage that compaction came upon.
+    damage: Mutex<Vec<Damage>>,
     /// Guards the thread.
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Guards what went wrong last.
     trouble: Mutex<Option<String>>,
     /// Guards what was done last of each kind.
     activities: Mutex<Activities>,
+}
+
+/// When the thread did last what it does not do in every round.
+struct Rounds {
+    flushed: Instant,
+    compacted: Instant,
+    /// When the disk had no room for a checkpoint.
+    full: Option<Instant>,
 }
 
 /// The parts upkeep works on.
@@ -143,12 +182,12 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) home: Arc<Home>,
     pub(crate) signal: Arc<Signal>,
-    pub(crate) os_sync_interval: Duration,
+    pub(crate) options: StoreOptions,
 }
 
 impl Upkeep {
     pub(crate) fn new(parts: Parts, checkpoint: Option<Stamp>, newest_ms: u64) -> Upkeep {
-        let Parts { log, catalog, files, commit, index, clock, home, signal, os_sync_interval } = parts;
+        let Parts { log, catalog, files, commit, index, clock, home, signal, options } = parts;
         let applier = Mutex::new(Applier::new(&log, &catalog, &index, &home.store.id));
         let checkpointer = Mutex::new(Checkpointer::new(checkpoint.as_ref(), &log));
         let sweeper = Mutex::new(Sweeper::new(newest_ms, clock.now_ms()));
@@ -164,11 +203,16 @@ impl Upkeep {
             clock,
             home,
             signal,
-            os_sync_interval,
+            os_sync_interval: options.os_sync_interval,
+            space_amplification: options.space_amplification,
+            events_keep: options.events_keep,
+            synced: Mutex::new(Instant::now()),
             applier,
             sweeper,
-            checkpointer,
+            compactor: Mutex::default(),
             recycler: Mutex::default(),
+            checkpointer,
+            damage: Mutex::default(),
             thread: Mutex::default(),
             trouble: Mutex::default(),
             activities: Mutex::default(),
@@ -194,8 +238,8 @@ impl Upkeep {
     }
 
     fn run(&self) {
-        let mut synced = Instant::now();
-        let mut flushed = Instant::now();
+        let now = Instant::now();
+        let mut rounds = Rounds { flushed: now, compacted: now, full: None };
         loop {
             let next = self.sweeper.lock().next_due(&self.log, &self.catalog, self.clock.now_ms());
             let longest = if self.commit.is_behind() { self.os_sync_interval.min(IDLE) } else { IDLE };
@@ -203,12 +247,9 @@ impl Upkeep {
                 return;
             }
             let round = catch_unwind(AssertUnwindSafe(|| {
-                if synced.elapsed() >= self.os_sync_interval {
-                    self.note(self.commit.sync_if_behind());
-                    synced = Instant::now();
-                }
+                self.note(self.sync_if_due());
                 if self.commit.poison().is_none() {
-                    self.round(&mut flushed);
+                    self.round(&mut rounds);
                 }
             }));
             if round.is_err() {
@@ -217,21 +258,56 @@ impl Upkeep {
         }
     }
 
+    /// Syncs what waits for it, at an interval.
+    fn sync_if_due(&self) -> Result<()> {
+        let mut synced = self.synced.lock();
+        if synced.elapsed() < self.os_sync_interval {
+            return Ok(());
+        }
+        *synced = Instant::now();
+        drop(synced);
+        self.commit.sync_if_behind()
+    }
+
+    /// Between the steps of something long: does what cannot wait, and pauses. Fails when there is no going on.
+    fn breathe(&self, pause: Duration) -> Result<()> {
+        self.sync_if_due()?;
+        match self.commit.poison() {
+            Some(error) => Err(error.clone()),
+            None if self.signal.pause(pause) => Ok(()),
+            None => Err(crate::Error::new(ErrorKind::Closed, "the store is being closed; open it again")),
+        }
+    }
+
     /// One round of everything that is due.
-    fn round(&self, flushed: &mut Instant) {
+    fn round(&self, rounds: &mut Rounds) {
         self.note(self.follow(self.commit.durable()));
-        if flushed.elapsed() >= INDEX_FLUSH {
+        if rounds.flushed.elapsed() >= INDEX_FLUSH {
             self.flush_index();
-            *flushed = Instant::now();
+            rounds.flushed = Instant::now();
         }
         self.note(self.sweep_due().map(drop));
-        self.note(self.checkpoint_if_due());
+        let was_full = rounds.full.is_some_and(|then| then.elapsed() < FULL);
+        if !was_full {
+            let outcome = self.checkpoint_if_due();
+            let is_full = outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoSpace);
+            rounds.full = is_full.then(Instant::now);
+            self.note(outcome);
+        }
         self.note(self.recycle().map(drop));
-        self.note(self.log.prepare_spare());
+        let prepared = self.log.prepare_spare();
+        let is_pressed = prepared.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoSpace);
+        self.note(prepared);
+        if rounds.compacted.elapsed() >= COMPACTION {
+            self.note(self.compact_if_needed(is_pressed));
+            rounds.compacted = Instant::now();
+        }
     }
 
     fn note(&self, outcome: Result<()>) {
-        if let Err(error) = outcome {
+        // That it is broken off by closing is no trouble.
+        if let Err(error) = outcome.or_else(|error| if error.kind() == ErrorKind::Closed { Ok(()) } else { Err(error) })
+        {
             *self.trouble.lock() = Some(error.to_string());
         }
     }
@@ -239,6 +315,11 @@ impl Upkeep {
     /// What went wrong last behind the scenes.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.trouble.lock().clone()
+    }
+
+    /// The damage that compaction came upon: it leaves such segments as they are.
+    pub(crate) fn damage(&self) -> Vec<Damage> {
+        self.damage.lock().clone()
     }
 
     /// Sweeps all that is due and frees what can be, now.
@@ -256,8 +337,8 @@ impl Upkeep {
             Err(error) if error.kind() == ErrorKind::NoSpace => self.note(Err(error)),
             outcome => outcome?,
         }
-        let (segments_freed, files_freed) = self.recycle()?;
+        let freed = self.recycle()?;
         self.note(self.log.prepare_spare());
-        Ok(SweepReport { expired, segments_freed, files_freed })
+        Ok(SweepReport { expired, segments_freed: freed.segments, files_freed: freed.files })
     }
 }

@@ -181,16 +181,27 @@ impl Upkeep {
         Ok(len)
     }
 
-    /// The name behind a row, as the log has it; `None` if that is damaged.
+    /// The name behind a row, as the log has it; `None` if that is damaged, or the name was changed meanwhile.
     pub(super) fn target(&self, row: &NameRow) -> Result<Option<Target>> {
-        let Some(segment) = self.log.segment(row.place.segment) else { return Ok(None) };
-        match segment.op(row.place.offset.into()) {
-            Ok(bytes) => Ok(EntryBytes::new(&bytes).map(|entry| {
+        let mut row = *row;
+        loop {
+            let segment = self.log.segment(row.place.segment);
+            let op = segment.as_ref().map(|segment| segment.op(row.place.offset.into()));
+            let found = match op {
+                Some(Err(error)) if error.kind() != ErrorKind::Corrupt => return Err(error),
+                Some(Ok(bytes)) => EntryBytes::new(&bytes),
+                Some(Err(_)) | None => None,
+            };
+            if let Some(entry) = found {
                 let op = entry.op();
-                Target { account: op.account().to_owned(), name: op.name().to_owned(), key: row.key }
-            })),
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
-            Err(error) => Err(error),
+                let (account, name) = (op.account().to_owned(), op.name().to_owned());
+                return Ok(Some(Target { account, name, key: row.key }));
+            }
+            // Compaction may have moved it before its segment went.
+            match self.catalog.name(row.key).filter(|now| now.sequence == row.sequence && now.place != row.place) {
+                Some(moved) => row = moved,
+                None => return Ok(None),
+            }
         }
     }
 }

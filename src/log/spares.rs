@@ -1,0 +1,143 @@
+//! Spares: room that waits to be written, ahead of need.
+//!
+//! A spare is a file of a whole segment's length under a name of its own. Some were allocated; most had an
+//! earlier life as a segment, and writing them again costs the disk the least. One is kept in reserve, so
+//! that a full disk still takes what frees space.
+
+use std::io::ErrorKind as IoKind;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::segment::{Segment, path_of};
+use super::{Log, Position, Room, SMALL_SEGMENT_LEN, Tail};
+use crate::disk::{Access, fork, map};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Spares beyond a sixteenth of the segments and this many are given back to the disk.
+const SPARES_MIN: usize = 4;
+
+/// A file that waits to be a segment.
+pub(super) struct Spare {
+    pub(super) path: PathBuf,
+    pub(super) len: u64,
+    /// It had an earlier life: its extents were written before.
+    pub(super) rewritten: bool,
+}
+
+impl Log {
+    /// Spares and their bytes.
+    pub(crate) fn spares(&self) -> (u64, u64) {
+        let spares = self.spares.lock();
+        (spares.len() as u64, spares.iter().map(|spare| spare.len).sum())
+    }
+
+    pub(super) fn take_spare(&self, tail: &mut Tail, room: Room) -> Result<Spare> {
+        let wanted = self.segment_len();
+        let take = |keep: usize| {
+            let mut spares = self.spares.lock();
+            let fitting = spares.iter().rposition(|spare| spare.len == wanted);
+            // For what frees space, any will do that a whole segment fits into: a crash leaves shorter ones.
+            let least = self.segment_len.unwrap_or(SMALL_SEGMENT_LEN);
+            let usable = || spares.iter().rposition(|spare| spare.len >= least);
+            let place = if keep == 0 { fitting.or_else(usable) } else { fitting };
+            place.filter(|_| spares.len() > keep).map(|place| spares.swap_remove(place))
+        };
+        if let Some(spare) = take(1) {
+            return Ok(spare);
+        }
+        if room == Room::Ordinary && self.spares.lock().is_empty() && !self.table.read().is_empty() {
+            // Upkeep has not come to it, or found no room: nothing ordinary goes on without a reserve.
+            let reserve = self.allocate_spare(tail, self.segment_len.unwrap_or(SMALL_SEGMENT_LEN))?;
+            self.spares.lock().push(reserve);
+        }
+        match self.allocate_spare(tail, wanted) {
+            Err(error) if error.kind() == ErrorKind::NoSpace && room != Room::Ordinary => take(0).ok_or(error),
+            allocated => allocated,
+        }
+    }
+
+    fn allocate_spare(&self, tail: &mut Tail, len: u64) -> Result<Spare> {
+        let path = path_of(&self.dir, tail.next_segment, "spare");
+        tail.next_segment += 1;
+        let allocate = || {
+            let file = self.disk.open(&path, Access::Create)?;
+            file.allocate(len)
+        };
+        if let Err(error) = allocate() {
+            // What there is of it is of no use, and on a full disk its room is.
+            let _ = self.disk.unlink(&path);
+            return Err(Error::io("make room for", &path, error));
+        }
+        // Not synced: the sync of the header, before the spare becomes a segment, covers its length; a crash
+        // before leaves a spare that is too short, and removed or passed over.
+        Ok(Spare { path, len, rewritten: false })
+    }
+
+    /// Keeps one spare ahead of need, so that a full disk still has room for deletes.
+    pub(crate) fn prepare_spare(&self) -> Result<()> {
+        let wanted = self.segment_len();
+        let ready = self.spares.lock().iter().filter(|spare| spare.len == wanted).count();
+        let mut numbers = self.tail.lock();
+        let half_full = numbers.active.as_ref().is_some_and(|active| active.end > active.segment.len() / 2);
+        if ready > usize::from(half_full) {
+            return Ok(());
+        }
+        let id = numbers.next_segment;
+        numbers.next_segment += 1;
+        drop(numbers);
+        let mut scratch = Tail { active: None, predecessor: Position::default(), next_segment: id, next_sequence: 0 };
+        let spare = self.allocate_spare(&mut scratch, wanted)?;
+        self.spares.lock().push(spare);
+        Ok(())
+    }
+
+    /// Removes a spare, if there is one beyond the reserve; says so.
+    pub(crate) fn give_up_spare(&self) -> Result<bool> {
+        let mut spares = self.spares.lock();
+        let Some(spare) = (spares.len() > 1).then(|| spares.pop()).flatten() else { return Ok(false) };
+        drop(spares);
+        self.disk.unlink(&spare.path).map_err(|e| Error::io("remove", &spare.path, e))?;
+        Ok(true)
+    }
+
+    /// Makes spares of the files of segments that were taken out, or removes them; one sync of the directory for
+    /// all of them. A file is written again only if nobody can have it mapped and nothing else links to it. Who
+    /// maps it is known of segments that this process began: one found at open may be mapped by whoever held the
+    /// store before and still holds blobs, or by a forked child that outlived it. A spare found at open was free
+    /// of maps when it became one. After an error nobody knows which removals last.
+    ///
+    /// Until the sync, a crash may bring the files back, and the log says that they were retired. The segment that
+    /// says so leaves in a later round, which begins after the sync.
+    pub(crate) fn give_back(&self, segments: Vec<Arc<Segment>>) -> Result<()> {
+        let mut spares = Vec::new();
+        for segment in segments {
+            spares.extend(self.give_back_one(segment, spares.len())?);
+        }
+        self.sync_dir()?;
+        self.spares.lock().extend(spares);
+        Ok(())
+    }
+
+    fn give_back_one(&self, segment: Arc<Segment>, more: usize) -> Result<Option<Spare>> {
+        let (path, len, id, file) = (segment.path.clone(), segment.len(), segment.id(), segment.file.clone());
+        let forks = fork::forks();
+        let watched = id >= self.first_own && !segment.map().fork_since();
+        drop(segment);
+        let facts = file.facts().map_err(|e| Error::io("look at", &path, e))?;
+        let wanted = {
+            let spares = self.spares.lock();
+            len == self.segment_len() && spares.len() + more < SPARES_MIN.max(self.table.read().len() / 16)
+        };
+        let unseen = watched && !map::is_mapped(facts.id) && fork::forks() == forks;
+        let alone = unseen && facts.links == 1 && facts.mode & 0o777 == 0o600;
+        if wanted && alone {
+            let spare = path_of(&self.dir, id, "spare");
+            self.disk.rename(&path, &spare).map_err(|e| Error::io("rename to", &spare, e))?;
+            return Ok(Some(Spare { path: spare, len, rewritten: true }));
+        }
+        match self.disk.unlink(&path) {
+            Err(error) if error.kind() != IoKind::NotFound => Err(Error::io("remove", &path, error)),
+            _ => Ok(None),
+        }
+    }
+}

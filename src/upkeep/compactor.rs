@@ -1,0 +1,372 @@
+//! Compaction: what is alive in segments that hold much dead is gathered elsewhere, and they leave the log.
+//!
+//! The steps of a turn, and what a crash after each leaves:
+//! 1. choose the segments, and what must be kept of them: what was.
+//! 2. copy it to a new segment, each record with its own sequence, in steps with pauses: the same, and a file in
+//!    staging.
+//! 3. publish the new segment (`log/gather.rs`): the same records twice; the old place of each counts.
+//! 4. move the catalog's rows: the same, that is in memory only.
+//! 5. settle what was let go of there meanwhile, by making it durable: the same.
+//! 6. retire the old segments, all together and only when nothing in them is alive (`recycler.rs`): the log says
+//!    so, and the new places count from then on; the files are there.
+//! 7. free the files: one or the other may come back; the log says that they were retired.
+//! 8. sync the directory: nothing comes back.
+//!
+//! Between taking the new segment's id and step 3 no checkpoint is taken (`log/gather.rs` says why), nor while
+//! step 6 changes what one would list. Only segments that the last checkpoint knows as sealed are taken, so all of
+//! their records are from before it: to who reads it, the copies only say where things stand.
+//!
+//! Of the ends in them those are copied that are still needed (`ends.rs`). The word that a segment was retired is
+//! never copied: what it speaks of left in an earlier turn, and step 8 came after it.
+//!
+//! Foreground latency comes first: the right to write is held for moments only, never across I/O; what is written
+//! reaches the disk step by step, no more than two under way, and pauses follow, the longer the less is needed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Counts, Task, Upkeep};
+use super::copier::Stop;
+use super::recycler::Freed;
+use super::survivors::Victim;
+use crate::catalog::Live;
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::gather::frame_len;
+use crate::log::record::OpView;
+use crate::log::segment::Segment;
+use crate::recovery::Damage;
+
+/// Most segments that one turn frees.
+const VICTIMS_MAX: usize = 32;
+/// A segment is worth compacting when this share of it is freed, or this when there is no room.
+const WORTH: u64 = 10;
+const WORTH_PRESSED: u64 = 32;
+/// An old segment is taken before younger ones that hold more dead, when this share of it is dead.
+const WORTH_OLD: u64 = 4;
+/// A compacted segment of at most this share of a full one is small; so many of them are gathered together.
+const SMALL: u64 = 8;
+const SMALL_COUNT: usize = 8;
+/// Longest pause after a step.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+
+/// What compaction by hand did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompactReport {
+    /// Segments of which what was needed was gathered elsewhere.
+    pub segments_compacted: u64,
+    /// Segments that left the log, those in which nothing was needed included.
+    pub segments_freed: u64,
+    /// Files of large blobs that were removed.
+    pub files_freed: u64,
+    /// Bytes written: what was gathered.
+    pub bytes_rewritten: u64,
+    /// Bytes of the segments and files that have gone, less those written.
+    pub bytes_freed: u64,
+}
+
+/// How much is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// As many bytes as are beyond the bound; without room on the disk, whatever is worth it.
+    Bound { over: u64, pressed: bool },
+    /// All that is worth it.
+    All { pressed: bool },
+}
+
+/// What is remembered between turns.
+#[derive(Default)]
+pub(crate) struct Compactor {
+    /// Segments that were found not worth it, and the bytes that were alive there then.
+    not_worth: HashMap<u32, u64>,
+    /// Segments in which something that is alive does not stand: they are left as they are.
+    damaged: HashSet<u32>,
+    /// When what was written last in a segment was written, Unix ms.
+    written_ms: HashMap<u32, u64>,
+}
+
+impl Counts for CompactReport {
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        let CompactReport { segments_compacted, segments_freed, files_freed, bytes_rewritten, bytes_freed } = *self;
+        vec![
+            ("segments_compacted", segments_compacted),
+            ("segments_freed", segments_freed),
+            ("files_freed", files_freed),
+            ("bytes_rewritten", bytes_rewritten),
+            ("bytes_freed", bytes_freed),
+        ]
+    }
+}
+
+impl CompactReport {
+    fn add(&mut self, freed: Freed) {
+        self.segments_freed += freed.segments;
+        self.files_freed += freed.files;
+        self.bytes_freed += freed.bytes;
+    }
+}
+
+impl Effort {
+    fn is_pressed(self) -> bool {
+        matches!(self, Effort::Bound { pressed: true, .. } | Effort::All { pressed: true })
+    }
+
+    fn worth(self) -> u64 {
+        if self.is_pressed() { WORTH_PRESSED } else { WORTH }
+    }
+
+    /// How long to pause after a step that took so long.
+    fn pause(self, step: Duration, segment_len: u64) -> Duration {
+        let pause = match self {
+            Effort::Bound { over, pressed: false } if over < segment_len => step,
+            Effort::Bound { over, pressed: false } if over < 4 * segment_len => step / 2,
+            _ => step / 8,
+        };
+        pause.min(PAUSE_MAX)
+    }
+}
+
+impl Upkeep {
+    /// Compacts what is worth it, one turn at a time, until there is nothing left.
+    pub(crate) fn compact_by_hand(&self) -> Result<CompactReport> {
+        self.keep_activity(Task::Compaction, Instant::now(), self.compact_all())
+    }
+
+    fn compact_all(&self) -> Result<CompactReport> {
+        self.commit.sync_if_behind()?;
+        self.follow(self.commit.durable())?;
+        self.flush_index();
+        let pressed = |upkeep: &Upkeep| match upkeep.log.prepare_spare() {
+            Err(error) if error.kind() == ErrorKind::NoSpace => Ok(true),
+            prepared => prepared.map(|()| false),
+        };
+        // What is dead already leaves first: then there may be room.
+        let mut report = CompactReport::default();
+        report.add(self.recycle()?);
+        if self.log.segments().iter().any(|known| known.trailer().is_some() && !self.is_sealed_before(known.id())) {
+            match self.checkpoint_or_none() {
+                Err(error) if error.kind() == ErrorKind::NoSpace => self.note(Err(error)),
+                outcome => outcome?,
+            }
+            report.add(self.recycle()?);
+        }
+        while let Some(turn) = self.compact(Effort::All { pressed: pressed(self)? })? {
+            report.segments_compacted += turn.segments_compacted;
+            report.segments_freed += turn.segments_freed;
+            report.files_freed += turn.files_freed;
+            report.bytes_rewritten += turn.bytes_rewritten;
+            report.bytes_freed += turn.bytes_freed;
+        }
+        Ok(report)
+    }
+
+    /// One turn, when the segments take more than they may, or the disk has no room.
+    pub(super) fn compact_if_needed(&self, pressed: bool) -> Result<()> {
+        let over = self.bytes_over_bound();
+        if over == 0 && !pressed {
+            return Ok(());
+        }
+        if !self.compact_behind(over, pressed)? && over > 0 && self.checkpoint_for_compaction()? {
+            self.compact_behind(over, pressed)?;
+        }
+        Ok(())
+    }
+
+    /// Bytes that complete segments take beyond the bound. What is written now and what compaction writes are the
+    /// two segments that may come on top.
+    fn bytes_over_bound(&self) -> u64 {
+        let lives = self.catalog.lives();
+        let segments = self.log.segments();
+        let sealed: u64 = segments.iter().filter(|known| known.trailer().is_some()).map(|known| known.len()).sum();
+        let live: u64 = segments.iter().filter_map(|known| lives.get(&known.id())).map(|live| live.bytes).sum();
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A bound.
+        let bound = (live as f64 * self.space_amplification) as u64;
+        sealed.saturating_sub(bound)
+    }
+
+    /// One turn behind the scenes; says whether something was worth it.
+    fn compact_behind(&self, over: u64, pressed: bool) -> Result<bool> {
+        let begun = Instant::now();
+        let outcome = match self.compact(Effort::Bound { over, pressed }) {
+            Ok(None) => return Ok(false),
+            Ok(Some(report)) => Ok(report),
+            Err(error) if error.kind() == ErrorKind::Closed => return Err(error),
+            Err(error) => Err(error),
+        };
+        self.keep_activity(Task::Compaction, begun, outcome).map(|_| true)
+    }
+
+    /// One turn; `None` when nothing is worth it. See the steps above.
+    fn compact(&self, effort: Effort) -> Result<Option<CompactReport>> {
+        let mut compactor = self.compactor.lock();
+        let mut recycler = self.recycler.lock();
+        if recycler.stopped {
+            return Ok(None);
+        }
+        let may_leave = self.may_leave();
+        let (batch, outputs) = {
+            let _no_checkpoint = self.checkpointer.lock();
+            let all = self.log.segments();
+            let candidates: Vec<_> = all.iter().filter(|segment| may_leave(segment)).cloned().collect();
+            loop {
+                let Some(batch) = self.choose(&mut compactor, &candidates, &all, effort)? else { return Ok(None) };
+                let mut begun = Instant::now();
+                let mut pause = |_| {
+                    let outcome = self.breathe(effort.pause(begun.elapsed(), self.log.segment_len()));
+                    begun = Instant::now();
+                    outcome
+                };
+                match self.copy(&batch, &mut pause) {
+                    Ok(copied) => {
+                        self.catalog.relocate(&copied.moves);
+                        break (batch, copied.bytes);
+                    }
+                    Err(Stop::Damaged(id, error)) => self.set_aside(&mut compactor, id, &error),
+                    Err(Stop::Failed(error)) => {
+                        // A segment whose name may not last must not be where something is alive.
+                        recycler.stopped |= error.kind() == ErrorKind::Poisoned;
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        self.commit.sync()?;
+        let ids: Vec<u32> = batch.iter().map(|victim| victim.segment.id()).collect();
+        // Who holds a segment keeps its file from being written again.
+        drop(batch);
+        if ids.iter().all(|id| self.catalog.live(*id).is_nothing()) {
+            recycler.carried.push(ids.clone());
+        } else {
+            // Something stands there that its footer does not tell of. What was copied is where it should be.
+            compactor.damaged.extend(&ids);
+        }
+        let mut report =
+            CompactReport { segments_compacted: ids.len() as u64, bytes_rewritten: outputs, ..Default::default() };
+        report.add(self.recycle_with(&mut recycler)?);
+        report.bytes_freed = report.bytes_freed.saturating_sub(outputs);
+        Ok(Some(report))
+    }
+
+    /// Step 1: segments that are worth it, the best first, as many as one new segment takes; with what must be kept
+    /// of them.
+    fn choose(
+        &self,
+        compactor: &mut Compactor,
+        candidates: &[Arc<Segment>],
+        all: &[Arc<Segment>],
+        effort: Effort,
+    ) -> Result<Option<Vec<Victim>>> {
+        let room = self.log.segment_len();
+        let mut batch: Vec<Victim> = Vec::new();
+        let (mut len, mut dead) = (frame_len(0), 0);
+        for segment in self.rank(compactor, candidates, effort) {
+            let needed = match effort {
+                Effort::Bound { over, pressed: false } => over,
+                _ => u64::MAX,
+            };
+            if batch.len() == VICTIMS_MAX || dead >= needed {
+                break;
+            }
+            let id = segment.id();
+            let victim = match self.examine(&segment) {
+                Ok(victim) => victim,
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Io) => {
+                    self.set_aside(compactor, id, &error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            self.breathe(Duration::ZERO)?;
+            let takes = victim.len + victim.texts;
+            if victim.gain() < segment.len() / effort.worth() && !self.is_small(&segment) {
+                compactor.not_worth.insert(id, self.catalog.live(id).bytes);
+            } else if batch.is_empty() || len + takes <= room {
+                len += takes;
+                dead += victim.gain();
+                batch.push(victim);
+            }
+        }
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        let freed: u64 = batch.iter().map(|victim| victim.segment.len()).sum();
+        len += self.keep_needed_ends(&mut batch, all)?;
+        if freed.saturating_sub(len) < freed / effort.worth() {
+            for victim in &batch {
+                let id = victim.segment.id();
+                compactor.not_worth.insert(id, self.catalog.live(id).bytes);
+            }
+            return Ok(None);
+        }
+        Ok(Some(batch))
+    }
+
+    /// Leaves the ends that are needed for what stays; gives the most bytes that they take.
+    fn keep_needed_ends(&self, batch: &mut [Victim], all: &[Arc<Segment>]) -> Result<u64> {
+        let leaving: HashSet<u32> = batch.iter().map(|victim| victim.segment.id()).collect();
+        let others = || all.iter().filter(|segment| !leaving.contains(&segment.id()));
+        let mut len = 0;
+        for victim in batch {
+            let needed = self.needed_ends(victim.ends.iter().map(|(end, _)| *end), others())?;
+            len += victim.keep_ends(&needed)?;
+            self.breathe(Duration::ZERO)?;
+        }
+        Ok(len)
+    }
+
+    /// The segments that seem to be worth it. First those that are old enough and hold much dead, then by
+    /// how much they hold for each byte to be copied; small ones that compaction has made come last, when they
+    /// are many.
+    fn rank(&self, compactor: &mut Compactor, candidates: &[Arc<Segment>], effort: Effort) -> Vec<Arc<Segment>> {
+        let lives = self.catalog.lives();
+        let live = |id: u32| lives.get(&id).copied().unwrap_or_else(Live::default).bytes;
+        let there: HashSet<u32> = candidates.iter().map(|segment| segment.id()).collect();
+        compactor.not_worth.retain(|id, then| there.contains(id) && live(*id) >= *then);
+        compactor.written_ms.retain(|id, _| there.contains(id));
+        let keep_ms = u64::try_from(self.events_keep.as_millis()).unwrap_or(u64::MAX);
+        let old_ms = self.clock.now_ms().saturating_sub(keep_ms);
+        let mut ranked = Vec::new();
+        for segment in candidates {
+            let (id, len) = (segment.id(), segment.len());
+            let dead = len.saturating_sub(live(id));
+            let is_known = compactor.damaged.contains(&id) || compactor.not_worth.contains_key(&id);
+            if dead >= len / effort.worth() && !is_known {
+                let is_old = dead >= len / WORTH_OLD && self.written_ms(compactor, segment) <= old_ms;
+                // Bytes to be copied for each thousand that are freed.
+                ranked.push((!is_old, live(id) * 1000 / dead.max(1), segment.clone()));
+            }
+        }
+        ranked.sort_by_key(|(is_young, cost, segment)| (*is_young, *cost, segment.id()));
+        let mut ranked: Vec<_> = ranked.into_iter().map(|(.., segment)| segment).collect();
+        let chosen: HashSet<u32> = ranked.iter().map(|segment| segment.id()).collect();
+        let of_small = |segment: &&Arc<Segment>| self.is_small(segment) && !compactor.damaged.contains(&segment.id());
+        let small: Vec<_> = candidates.iter().filter(of_small).filter(|known| !chosen.contains(&known.id())).collect();
+        if !ranked.is_empty() && small.len() >= SMALL_COUNT {
+            ranked.extend(small.into_iter().cloned());
+        }
+        ranked
+    }
+
+    fn is_small(&self, segment: &Segment) -> bool {
+        segment.is_compacted() && segment.len() <= self.log.segment_len() / SMALL
+    }
+
+    /// When what was written last in a segment was written; 0 when that cannot be read.
+    fn written_ms(&self, compactor: &mut Compactor, segment: &Segment) -> u64 {
+        *compactor.written_ms.entry(segment.id()).or_insert_with(|| {
+            let newest = segment.last_op(&self.log.secret);
+            let op = newest.ok().flatten().and_then(|offset| segment.op(offset.into()).ok());
+            op.and_then(|bytes| OpView::decode(&bytes).map(|op| op.stamp().at_ms)).unwrap_or(0)
+        })
+    }
+
+    /// Leaves a segment as it is: something in it that is alive does not stand.
+    fn set_aside(&self, compactor: &mut Compactor, id: u32, error: &Error) {
+        if compactor.damaged.insert(id) {
+            let path = error.path().map_or_else(|| self.log.path_of(id), std::path::Path::to_path_buf);
+            let what = format!("the segment is not compacted: {error}");
+            self.damage.lock().push(Damage { path, offset: 0, len: 0, what });
+        }
+    }
+}
