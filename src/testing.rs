@@ -69,7 +69,8 @@ fn make_operations_stand(head: &mut [u8]) {
 }
 
 fn segment() -> SegmentHeader {
-    let header = SegmentHeader { segment: 7, salt: 9, first_sequence: 1, predecessor: 0, predecessor_end: 0, compacted: false };
+    let header =
+        SegmentHeader { segment: 7, salt: 9, first_sequence: 1, predecessor: 0, predecessor_end: 0, compacted: false };
     SegmentHeader::decode(&header.encode()).expect("just encoded")
 }
 

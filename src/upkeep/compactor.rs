@@ -26,10 +26,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Counts, Task, Upkeep};
 use super::copier::Stop;
 use super::recycler::Freed;
 use super::survivors::Victim;
+use super::{Counts, Task, Upkeep};
 use crate::catalog::Live;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::gather::frame_len;
