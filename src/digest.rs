@@ -111,6 +111,20 @@ pub(crate) fn crc(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)
 }
 
+/// A CRC-32 under way.
+#[derive(Clone, Default)]
+pub(crate) struct Crc(crc32fast::Hasher);
+
+impl Crc {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn finish(self) -> u32 {
+        self.0.finalize()
+    }
+}
+
 /// The CRC-32 of two slices, one after the other.
 pub(crate) fn crc_of_two(first: &[u8], second: &[u8]) -> u32 {
     crc_of_three(first, second, &[])

@@ -99,5 +99,7 @@ pub use options::{
 pub use recovery::{Damage, RecoveryReport};
 pub use stats::{AccountStats, Health, IndexState, Stats};
 pub use store::Store;
-pub use upkeep::{Activities, Activity, CompactReport, SweepReport};
+pub use upkeep::{
+    Activities, Activity, CompactReport, Damaged, SweepReport, VerifyOptions, VerifyProgress, VerifyReport,
+};
 pub use upload::Writer;

@@ -104,7 +104,8 @@ pub struct Health {
     pub index: IndexState,
     /// What went wrong behind the scenes last.
     pub trouble: Option<String>,
-    /// Damage that was found when the store was opened, and by compaction since.
+    /// Damage that was found when the store was opened, and since: by compaction, and by verifications that did not
+    /// repair it.
     pub damage: Vec<Damage>,
     /// What opening the store found and did.
     pub recovery: RecoveryReport,
@@ -172,6 +173,7 @@ pub(crate) fn health(engine: &Engine) -> Health {
         return Health { poisoned, index, trouble: None, damage, recovery, last: Activities::default() };
     }
     damage.extend(engine.upkeep.damage());
+    damage.extend(engine.upkeep.damage_seen());
     let rows = engine.index.state();
     let index = match (rows.in_memory, rows.broken.or_else(|| engine.upkeep.index_trouble())) {
         (Some(reason), _) => IndexState::InMemory { reason },

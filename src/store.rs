@@ -1,5 +1,6 @@
 //! A store: opened, asked for accounts, looked after, closed.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::account::{Account, end_all};
@@ -12,7 +13,7 @@ use crate::events::Events;
 use crate::log::record::Reason;
 use crate::options::{Conditions, StoreOptions};
 use crate::stats::{AccountStats, Health, Stats};
-use crate::upkeep::{CompactReport, SweepReport};
+use crate::upkeep::{CompactReport, SweepReport, VerifyOptions, VerifyProgress, VerifyReport};
 
 /// A store of media in a directory, open in this process and in no other.
 ///
@@ -187,6 +188,44 @@ impl Store {
         engine.upkeep.rebuild_index(progress)
     }
 
+    /// Reads everything that was written and holds it against its checksums, while others read and write;
+    /// `progress` hears how far it is and may break it off, to go on later by [`VerifyReport::resume`].
+    ///
+    /// Finds every changed bit of STORE, of the segments' headers, records (also those nobody needs any more)
+    /// and footers, of the files of large contents and of the catalog's checkpoint; counts references anew;
+    /// compares the index with the log. Room that was not written, spares and what is under way in `staging/`
+    /// mean nothing and are not looked at. What is sound is never blamed, whatever others write, free or move
+    /// meanwhile.
+    ///
+    /// Putting the same bytes again heals a damaged content. [`VerifyOptions::repair`] sets aside in
+    /// `quarantine/` what cannot be read, ends the names that held it, and writes anew what can be told from
+    /// elsewhere: second copies, footers, the catalog's checkpoint, the index. On a sound store it changes
+    /// nothing.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// use mediacask::VerifyOptions;
+    /// use std::ops::ControlFlow;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// let report = store.verify(&VerifyOptions::new(), &mut |progress| {
+    ///     println!("{} of {} bytes", progress.bytes_checked, progress.bytes_total);
+    ///     ControlFlow::Continue(())
+    /// })?;
+    /// assert!(report.damaged.is_empty() && report.resume.is_none());
+    /// assert_eq!((report.contents_checked, report.entries_checked), (1, 1));
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
+    pub fn verify(
+        &self,
+        options: &VerifyOptions,
+        progress: &mut dyn FnMut(&VerifyProgress) -> ControlFlow<()>,
+    ) -> Result<VerifyReport> {
+        let engine = self.handle.engine()?;
+        engine.upkeep.verify(options, &|| engine.hold_open(), progress)
+    }
+
     /// Every name, of whatever account, that holds this content, with its account. A scan of all names.
     ///
     /// For the owner of the store: a digest is not a permission.
@@ -343,7 +382,8 @@ impl Store {
     /// sound while nothing is written.
     #[doc(hidden)]
     pub fn recount(&self) -> Result<Vec<Digest>> {
-        Ok(self.handle.engine()?.catalog.recount())
+        let wrong = self.handle.engine()?.catalog.miscounted();
+        Ok(wrong.into_iter().map(|(digest, ..)| digest).collect())
     }
 
     /// Makes everything durable, writes catalog and index down, and lets others have the store. Other

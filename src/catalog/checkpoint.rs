@@ -173,6 +173,13 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The length and the CRC-32 of what follows the header, if the header itself is whole.
+pub(crate) fn sums_of(header: &[u8; HEADER_LEN]) -> Option<(u64, u32)> {
+    let number = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
+    let len = u64::from_le_bytes(header[88..96].try_into().expect("eight bytes"));
+    (&header[..8] == MAGIC && number(100) == crc32fast::hash(&header[..100])).then(|| (len, number(96)))
+}
+
 /// The checkpoint in `bytes`, if it is whole and of the store `store_id`.
 pub(crate) fn read(bytes: &[u8], store_id: &[u8; 16]) -> Option<Loaded> {
     let header = bytes.get(..HEADER_LEN)?;

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use super::{Catalog, LetGo, Place};
 
 /// About what an entry takes in the log.
-const ENTRY_LEN: u64 = 264;
+pub(crate) const ENTRY_LEN: u64 = 264;
 /// About what a blob takes in the log beside its content.
-const BLOB_HEAD_LEN: u64 = 104;
+pub(crate) const BLOB_HEAD_LEN: u64 = 104;
 
 /// What is alive in one segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

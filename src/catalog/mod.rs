@@ -12,13 +12,14 @@
 pub(crate) mod accounts;
 pub(crate) mod builder;
 pub(crate) mod checkpoint;
-mod lives;
+pub(crate) mod lives;
 pub(crate) mod relocate;
 pub(crate) mod table;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -29,7 +30,8 @@ use lives::Alive;
 pub(crate) use lives::Live;
 use table::{Row, Table};
 
-const SHARDS: usize = 64;
+/// Rows of names, and rows of contents, are each spread over so many shards.
+pub(crate) const SHARDS: usize = 64;
 const SLOT_BITS: u32 = 26;
 /// The scope of content that the whole store shares.
 pub(crate) const STORE_SCOPE: u32 = u32::MAX;
@@ -88,7 +90,7 @@ pub(crate) struct ContentRow {
 }
 
 /// A content's slot, for as long as it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ContentId(u32);
 
 impl ContentId {
@@ -185,6 +187,9 @@ pub(crate) struct Catalog {
     lives: Mutex<HashMap<u32, Live>>,
     /// Guards the contents that were found damaged: putting them again writes them again.
     suspects: Mutex<HashSet<Digest>>,
+    /// Pins that were begun, counted before they count as references; and those that are over, counted after.
+    pins_begun: AtomicU64,
+    pins_over: AtomicU64,
     /// Guards what will expire of the segment that is written now; sealed ones say it in their footers.
     due: Mutex<Due>,
 }
@@ -205,6 +210,8 @@ impl Catalog {
             lives: Mutex::default(),
             suspects: Mutex::default(),
             due: Mutex::default(),
+            pins_begun: AtomicU64::new(0),
+            pins_over: AtomicU64::new(0),
         }
     }
 
@@ -232,6 +239,7 @@ impl Catalog {
         let mut table = self.contents[content_shard(digest)].write();
         let slot = table.find(content_hash(digest, scope), |row| row.digest == *digest && row.scope == scope)?;
         let row = table.get_mut(slot)?;
+        self.pins_begun.fetch_add(1, Relaxed);
         row.references += 1;
         Some(*row)
     }
@@ -259,6 +267,7 @@ impl Catalog {
                 Some(NameRow { key, sequence, expires_ms, place, content, account: account.id })
             }
             Change::Pinned { ref digest, size, scope, blob } => {
+                self.pins_begun.fetch_add(1, Relaxed);
                 self.refer(digest, size, scope, Some(blob), let_go);
                 None
             }
@@ -313,7 +322,10 @@ impl Catalog {
                 let_go.extend(old.map(|old| LetGo::Policy(old.place)));
             }
             Change::Pinned { .. } => {}
-            Change::Unpin { digest, scope } => self.release_of(&digest, scope, let_go),
+            Change::Unpin { digest, scope } => {
+                self.release_of(&digest, scope, let_go);
+                self.pins_over.fetch_add(1, Relaxed);
+            }
         }
     }
 
@@ -419,10 +431,32 @@ impl Catalog {
 
     /// Calls `each` with every name's row, a shard at a time.
     pub(crate) fn for_each_name(&self, mut each: impl FnMut(&NameRow)) {
-        for shard in &self.names {
-            let rows: Vec<NameRow> = shard.read().iter().map(|(_, row)| *row).collect();
-            rows.iter().for_each(&mut each);
-        }
+        (0..SHARDS).for_each(|shard| self.names_in(shard).iter().for_each(&mut each));
+    }
+
+    /// The rows of the names in a shard.
+    pub(crate) fn names_in(&self, shard: usize) -> Vec<NameRow> {
+        self.names[shard].read().iter().map(|(_, row)| *row).collect()
+    }
+
+    /// Calls `each` with every content's row, a shard at a time.
+    pub(crate) fn for_each_content(&self, mut each: impl FnMut(ContentId, &ContentRow)) {
+        (0..SHARDS).for_each(|shard| self.contents_in(shard).iter().for_each(|(id, row)| each(*id, row)));
+    }
+
+    /// The rows of the contents in a shard.
+    pub(crate) fn contents_in(&self, shard: usize) -> Vec<(ContentId, ContentRow)> {
+        self.contents[shard].read().iter().map(|(slot, row)| (ContentId::new(shard, slot), *row)).collect()
+    }
+
+    /// Bytes of the contents that have files of their own and whose records stand at a place or behind it.
+    pub(crate) fn file_bytes_from(&self, segment: u32, offset: u64) -> u64 {
+        let mut bytes = 0;
+        self.for_each_content(|_, ContentRow { place, len, .. }| {
+            let is_there = (place.segment, u64::from(place.offset)) >= (segment, offset);
+            bytes += if place.is_file() && is_there { *len } else { 0 };
+        });
+        bytes
     }
 
     /// Where the records of all contents stand that have files of their own.
@@ -458,20 +492,37 @@ impl Catalog {
         sums
     }
 
-    /// Counts references anew: every content's must be the number of its names. Gives the digests for
-    /// which they are not. Only sound while nothing is written.
-    pub(crate) fn recount(&self) -> Vec<Digest> {
-        let mut counted: HashMap<u32, u32> = HashMap::new();
-        self.for_each_name(|row| *counted.entry(row.content.0).or_default() += 1);
+    /// Counts references anew: every content's must be the number of its names, and of the puts under way that
+    /// pinned it. Gives those for which they are not: digest, scope, names counted, references. While others
+    /// write, some may be given that are right.
+    pub(crate) fn miscounted(&self) -> Vec<(Digest, u32, u32, u32)> {
+        let mut counted: Vec<Vec<u32>> = self.contents.iter().map(|table| vec![0; table.read().slots()]).collect();
+        for shard in &self.names {
+            for (_, NameRow { content, .. }) in shard.read().iter() {
+                let counts = &mut counted[content.shard()];
+                if counts.len() <= content.slot() as usize {
+                    counts.resize(content.slot() as usize + 1, 0);
+                }
+                counts[content.slot() as usize] += 1;
+            }
+        }
         let mut wrong = Vec::new();
-        for (shard, table) in self.contents.iter().enumerate() {
+        for (table, counts) in self.contents.iter().zip(&counted) {
             for (slot, row) in table.read().iter() {
-                if counted.remove(&ContentId::new(shard, slot).0) != Some(row.references) {
-                    wrong.push(row.digest);
+                let names = counts.get(slot as usize).copied().unwrap_or(0);
+                if names != row.references {
+                    wrong.push((row.digest, row.scope, names, row.references));
                 }
             }
         }
         wrong
+    }
+
+    /// How many pins were begun, and how many of them are over.
+    pub(crate) fn pins(&self) -> (u64, u64) {
+        // Those that are over come first: none of them was begun after those that are counted as begun.
+        let over = self.pins_over.load(Relaxed);
+        (self.pins_begun.load(Relaxed), over)
     }
 }
 

@@ -69,6 +69,11 @@ impl<T: Row> Table<T> {
         }
     }
 
+    /// One more than the highest slot there ever was.
+    pub(crate) fn slots(&self) -> usize {
+        self.rows.len()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.index.len()
     }

@@ -78,7 +78,7 @@ impl BlobFiles {
         (name, path)
     }
 
-    fn path_of(&self, name: &BlobFileName) -> PathBuf {
+    pub(crate) fn path_of(&self, name: &BlobFileName) -> PathBuf {
         self.directory_of(&name.digest).1.join(name.text())
     }
 

@@ -351,6 +351,11 @@ impl Log {
     pub(crate) fn take_out(&self, id: u32) -> Option<Arc<Segment>> {
         self.table.write().remove(&id)
     }
+
+    /// Puts a segment in the place of the one of its id: the same records, in another file of the same name.
+    pub(crate) fn exchange(&self, segment: Arc<Segment>) {
+        self.table.write().insert(segment.id(), segment);
+    }
 }
 
 /// A segment whose file was removed under our feet goes with this process.

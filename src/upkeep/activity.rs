@@ -42,7 +42,6 @@ pub struct Activities {
 pub(crate) enum Task {
     Sweep,
     Compaction,
-    #[allow(dead_code)] // Kept for who verifies.
     Verify,
     CatalogCheckpoint,
 }

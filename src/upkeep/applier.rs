@@ -164,6 +164,17 @@ impl Upkeep {
         Ok((count, sum) == applier.sums.get(account).copied().unwrap_or_default())
     }
 
+    /// Whether the rows of an account are not what the log says. Rows that nobody believes, since they are to be
+    /// built anew, differ from nothing.
+    pub(crate) fn index_differs(&self, account: &str) -> Result<bool> {
+        let mut applier = self.applier.lock();
+        let to = self.commit.durable().max(applier.sound_from);
+        if applier.stale.is_some() || self.advance(&mut applier, to)?.is_err() {
+            return Ok(applier.stale.is_none());
+        }
+        Ok(!self.adds_up(&applier, account).unwrap_or(false))
+    }
+
     /// Reads the log from where the index stands up to `to`, and changes rows accordingly.
     fn advance(&self, applier: &mut Applier, to: Position) -> Result<Result<(), Broken>> {
         while applier.position < to {

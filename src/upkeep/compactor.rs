@@ -222,7 +222,7 @@ impl Upkeep {
                         self.catalog.relocate(&copied.moves);
                         break (batch, copied.bytes);
                     }
-                    Err(Stop::Damaged(id, error)) => self.set_aside(&mut compactor, id, &error),
+                    Err(Stop::Damaged(id, error)) => self.leave_alone(&mut compactor, id, &error),
                     Err(Stop::Failed(error)) => {
                         // A segment whose name may not last must not be where something is alive.
                         recycler.stopped |= error.kind() == ErrorKind::Poisoned;
@@ -272,7 +272,7 @@ impl Upkeep {
             let victim = match self.examine(&segment) {
                 Ok(victim) => victim,
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Io) => {
-                    self.set_aside(compactor, id, &error);
+                    self.leave_alone(compactor, id, &error);
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -362,7 +362,7 @@ impl Upkeep {
     }
 
     /// Leaves a segment as it is: something in it that is alive does not stand.
-    fn set_aside(&self, compactor: &mut Compactor, id: u32, error: &Error) {
+    fn leave_alone(&self, compactor: &mut Compactor, id: u32, error: &Error) {
         if compactor.damaged.insert(id) {
             let path = error.path().map_or_else(|| self.log.path_of(id), std::path::Path::to_path_buf);
             let what = format!("the segment is not compacted: {error}");

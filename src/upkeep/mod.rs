@@ -8,6 +8,7 @@
 //! recycle     segments and files that nobody needs make room (recycler.rs)
 //! compact     what is needed in segments that hold much dead is gathered elsewhere (compactor.rs)
 //! prepare     the next segment, ahead of need
+//! verify      by hand: everything is read again, and what is damaged put right or set aside (verifier/)
 //! ```
 //!
 //! What it did last is kept for health (activity.rs).
@@ -23,6 +24,7 @@ mod ends;
 mod recycler;
 mod survivors;
 mod sweeper;
+pub(crate) mod verifier;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -51,6 +53,7 @@ pub use compactor::CompactReport;
 use compactor::Compactor;
 use recycler::Recycler;
 use sweeper::Sweeper;
+pub use verifier::report::{Damaged, VerifyOptions, VerifyProgress, VerifyReport};
 
 /// After being woken, the thread lets this long pass, so that it does things by the hundred.
 const GATHER: Duration = Duration::from_millis(10);
@@ -162,6 +165,10 @@ pub(crate) struct Upkeep {
     trouble: Mutex<Option<String>>,
     /// Guards what was done last of each kind.
     activities: Mutex<Activities>,
+    /// Guards the damage that verifications have found, and that stands.
+    damage_seen: Mutex<Vec<crate::recovery::Damage>>,
+    /// Guards that one thread repairs at a time.
+    repairing: Mutex<()>,
 }
 
 /// When the thread did last what it does not do in every round.
@@ -216,6 +223,8 @@ impl Upkeep {
             thread: Mutex::default(),
             trouble: Mutex::default(),
             activities: Mutex::default(),
+            damage_seen: Mutex::default(),
+            repairing: Mutex::default(),
         }
     }
 

@@ -21,6 +21,7 @@ mod put;
 mod session;
 mod store;
 mod values;
+mod verify;
 
 use std::process::ExitCode;
 

@@ -13,6 +13,11 @@ pub(crate) fn bytes(len: u64) -> ProgressBar {
     shown(len, "{bar:40} {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta}")
 }
 
+/// A bar over the bytes that are verified; [`ProgressBar::set_message`] says how many things are damaged.
+pub(crate) fn verified(bytes: u64) -> ProgressBar {
+    shown(bytes, "{bar:40} {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {msg}  {eta}")
+}
+
 /// A bar over the bytes of many files; [`ProgressBar::set_message`] says how many are done.
 pub(crate) fn files(bytes: u64) -> ProgressBar {
     shown(bytes, "{bar:40} {binary_bytes}/{binary_total_bytes}  {msg}  {eta}")

@@ -28,6 +28,11 @@ pub(crate) fn ttl(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// How long something may take: a whole number and a unit, like `30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    ttl(text).map_err(|_| "a duration is a whole number and one unit of ms, s, m, h, d, w: 90s, 30m".into())
+}
+
 /// An instant in RFC 3339, like `2030-01-31T12:00:00Z` or `2030-01-31T12:00:00+02:00`.
 pub(crate) fn instant(text: &str) -> Result<SystemTime, String> {
     text.parse::<Timestamp>().map(SystemTime::from).map_err(|_| {

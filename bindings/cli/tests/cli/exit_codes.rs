@@ -32,6 +32,9 @@ fn what_makes_no_sense_exits_2_and_says_what_would() {
         (&["rm", "a"], "NAMES"),
         (&["rm", "a", "--prefix", "m/"], "--yes"),
         (&["rm", "a", "n", "--prefix", "m/", "--yes"], "--prefix"),
+        (&["verify", "--rate", "0"], "--rate"),
+        (&["verify", "--for", "soon"], "30m"),
+        (&["verify", "--resume", "1-2-3-4"], "begin anew"),
         (&["completions", "abacus"], "bash"),
     ];
     for (arguments, hint) in wrong {
@@ -70,6 +73,7 @@ fn only_put_and_import_make_a_store() {
         &["accounts"],
         &["stat"],
         &["sweep"],
+        &["verify"],
         &["rebuild-index"],
         &["dump"],
         &["export", "a", "out"],
@@ -139,6 +143,36 @@ fn a_flipped_byte_exits_4_and_leaves_nothing_half_written() {
     // The way out that the message names: the same bytes again.
     bench.put("n", &content);
     assert!(bench.content("n") == content);
+}
+
+#[test]
+fn damage_that_verify_finds_exits_4_until_it_is_repaired() {
+    let bench = Bench::new();
+    let content: Vec<u8> = (0..30_000u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes()).collect();
+    bench.put("n", &content);
+    bench.put("whole", b"untouched");
+    let sound = bench.run(&["verify", "--json"]).ok().object();
+    assert_eq!((&sound["damaged"], &sound["damage_stands"]), (&0.into(), &false.into()));
+    flip(&bench.store().join("segments"), &content[60_000..60_016]);
+    let damaged = &bench.run(&["verify", "--json"]).exits(4).objects()[0]["damaged"];
+    assert_eq!(damaged["names"][0]["name"], "n");
+    assert!(damaged["path"].as_str().unwrap().contains(".seg"), "{damaged}");
+    assert!(damaged["remedy"].as_str().unwrap().starts_with("repair would"), "{damaged}");
+    assert!(!bench.store().join("quarantine").exists());
+    let text = bench.run(&["verify"]).exits(4).text();
+    assert!(text.contains("a  n") && text.contains("repair would"), "{text}");
+
+    // A part of it that is stopped says where to go on.
+    let stopped = bench.run(&["verify", "--rate", "1", "--for", "1ms", "--json"]).objects().pop().unwrap();
+    let resume = stopped["resume"].as_str().unwrap().to_owned();
+    let rest = bench.run(&["verify", "--resume", &resume, "--json"]).exits(4).objects().pop().unwrap();
+    assert!(rest["resume"].is_null() && rest["damage_stands"] == true, "{rest}");
+
+    bench.run(&["verify", "--repair"]).ok();
+    assert!(bench.store().join("quarantine").is_dir());
+    bench.run(&["verify"]).ok();
+    bench.run(&["get", "a", "n"]).exits(3);
+    assert_eq!(bench.content("whole"), b"untouched");
 }
 
 /// Flips a bit where `bytes` stand in a file of `dir`.
