@@ -7,16 +7,19 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::IoSlice;
 use std::ops::{ControlFlow, Range};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use mediacask::disk::{Access, Disk};
 use mediacask::{
     Damaged, DeleteOptions, Digest, ErrorKind, ListOptions, Policy, PutOptions, Store, VerifyOptions, VerifyReport,
 };
 use scene::{Image, Key, content, open, records, scratch};
-use support::Random;
+use support::{Crash, FaultDisk, Random};
 
 fn verify(store: &Store, options: &VerifyOptions) -> VerifyReport {
     store.verify(options, &mut |_| ControlFlow::Continue(())).unwrap()
@@ -297,33 +300,50 @@ fn file_of(dir: &Path, bytes: &[u8]) -> (PathBuf, u64) {
     (dir.join(path), bytes.len() as u64 / 2)
 }
 
-/// Damages one thing of each sort; gives the names whose contents are lost, and the name whose entry is.
-fn damage_some_of_everything(dir: &Path, store: &Store) -> (BTreeSet<Key>, Key) {
+/// A place in the header of the record that made a name's entry: the entry in it stands.
+fn commit_of(dir: &Path, name: &str) -> (PathBuf, u64) {
+    let image = Image::of(dir);
+    let place = |path: &PathBuf| {
+        let bytes = image.file(path);
+        let is_wanted = |(start, end): &&(u64, u64)| {
+            let record = &bytes[*start as usize..*end as usize];
+            record[4] == 4 && record.windows(name.len()).any(|window| window == name.as_bytes())
+        };
+        records(bytes).iter().find(is_wanted).map(|(start, _)| start + 50)
+    };
+    let (path, place) = image.segments().into_iter().find_map(|path| Some((path.clone(), place(&path)?))).unwrap();
+    (dir.join(path), place)
+}
+
+/// A place in one thing of each sort, the catalog's checkpoint last; the names whose contents stand there, and
+/// the name whose entry does.
+fn some_of_everything(dir: &Path) -> (Vec<(PathBuf, u64)>, BTreeSet<Key>, Key) {
     let key = |name: &str| ("5500001".to_owned(), name.to_owned());
     let segments = Image::of(dir).segments();
-    let body = place_of(dir, &content(22, 700 + 35 * 22));
-    let file = file_of(dir, &content(31, 5_000 + 900 * 31));
-    let text = place_of(dir, b"second name of 40");
-    let dead = place_of(dir, &content(1, 735));
     let footer = dir.join(&segments[1]);
     let len = fs::metadata(&footer).unwrap().len();
-    let places = [
-        body,
-        file,
-        text,
-        dead,
+    let places = vec![
+        place_of(dir, &content(22, 700 + 35 * 22)),
+        file_of(dir, &content(31, 5_000 + 900 * 31)),
+        place_of(dir, b"second name of 40"),
+        // Of a name that was taken down.
+        place_of(dir, &content(1, 735)),
         (dir.join(&segments[0]), 20),
-        (dir.join(&segments[1]), 2048 + 3000 % 2048),
+        (dir.join(&segments[1]), 3000),
         (footer, len - 1000),
         (dir.join("STORE"), 40),
         (dir.join("catalog"), 70),
     ];
-    for (path, place) in places {
-        flip(&path, place, 2);
-    }
-    assert!(store.account("5500001").unwrap().get("022").is_err());
     let lost = ["022", "second name of 22", "large 31"].map(key);
-    (BTreeSet::from(lost), key("second name of 40"))
+    (places, BTreeSet::from(lost), key("second name of 40"))
+}
+
+/// Damages one thing of each sort.
+fn damage_some_of_everything(dir: &Path, store: &Store) -> (BTreeSet<Key>, Key) {
+    let (places, lost, entry) = some_of_everything(dir);
+    places.iter().for_each(|(path, place)| flip(path, *place, 2));
+    assert!(store.account("5500001").unwrap().get("022").is_err());
+    (lost, entry)
 }
 
 #[test]
@@ -393,21 +413,58 @@ fn repair_sets_aside_what_is_damaged_and_touches_nothing_else() {
 }
 
 #[test]
+fn repair_may_be_cut_at_any_call_and_repeated() {
+    let disk = FaultDisk::new(3);
+    let on = |disk: &Arc<FaultDisk>| scene::options().disk(disk.clone()).open(disk.root()).unwrap();
+    let store = on(&disk);
+    fill(&store);
+    let whole = contents(&store);
+    store.close().unwrap();
+    drop(store);
+    let (mut places, lost, _) = some_of_everything(&disk.root());
+    // A crash may take the index, and nothing else knows how a damaged entry is called; nor is the catalog's
+    // checkpoint touched, which knows that there is one.
+    places[2] = commit_of(&disk.root(), "011");
+    for (path, place) in &places[..places.len() - 1] {
+        let file = disk.open(path, Access::Write).unwrap();
+        let mut byte = [0];
+        file.read_at(&mut byte, *place).unwrap();
+        file.write_at(&[IoSlice::new(&[byte[0] ^ 4])], *place).unwrap();
+        file.sync().unwrap();
+    }
+    let expected: BTreeMap<_, _> = whole.into_iter().filter(|(key, _)| !lost.contains(key)).collect();
+    let mut nth = 0;
+    loop {
+        nth += 1;
+        let killed = disk.crash(Crash::ALL_KEPT);
+        let store = on(&killed);
+        killed.crash_at_call(killed.calls() + nth);
+        let is_done = store
+            .verify(&VerifyOptions::new().repair(true), &mut |_| ControlFlow::Continue(()))
+            .is_ok_and(|report| !report.damage_stands());
+        drop(store);
+        let told = format!("cut at call {nth}, {}", killed.tell(nth));
+        let left = killed.crash(Crash::random(nth));
+        let store = on(&left);
+        let report = repair(&store);
+        assert!(!report.damage_stands(), "{told}: {:#?}", report.damaged);
+        assert_sound(&look(&store));
+        assert!(contents(&store) == expected, "{told}: other names than those that were lost are gone or changed");
+        if is_done {
+            break;
+        }
+    }
+    assert!(nth > 40, "repair made {nth} calls");
+}
+
+#[test]
 fn an_entry_that_can_still_be_read_is_written_again_and_not_ended() {
     let (dir, store) = filled();
     let whole = contents(&store);
     let media = store.account("5500001").unwrap();
-    let image = Image::of(dir.path());
-    // The record of a commit: its header is hit, the entry in it stands.
-    let path = image.segments().into_iter().next().unwrap();
-    let bytes = image.file(&path);
-    let wanted = |(start, end): &&(u64, u64)| {
-        let record = &bytes[*start as usize..*end as usize];
-        record[4] == 4 && record.windows(3).any(|window| window == b"011")
-    };
-    let (start, _) = *records(bytes).iter().find(wanted).unwrap();
+    let (path, place) = commit_of(dir.path(), "011");
     let before = media.head("011").unwrap().unwrap();
-    flip(&dir.path().join(&path), start + 50, 0);
+    flip(&path, place, 0);
     let report = repair(&store);
     assert_eq!((report.damaged.len(), report.repaired), (1, 1));
     assert_eq!(report.damaged[0].names, [("5500001".to_owned(), "011".to_owned())]);

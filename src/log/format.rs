@@ -9,6 +9,7 @@
 //! segments/ID.spare     room to be written again; what it holds means nothing
 //! files/ab/DIGEST.ID    content of file_threshold bytes or more; ID is 16 hex digits
 //! staging/              uploads in flight, and segments that compaction is writing; emptied at open
+//! quarantine/           what repair has set aside, and notes on it; the operator's (`upkeep/verifier/repair.rs`)
 //! catalog               checkpoint of the catalog; derived (its layout: `catalog/checkpoint.rs`)
 //! index/                sled: the names in order; derived
 //! ```

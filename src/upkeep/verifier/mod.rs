@@ -129,6 +129,8 @@ struct Run<'r, 'h> {
     position: Position,
     /// So many shards of the catalog's rows were read, contents first.
     shards: usize,
+    /// The first segment that this run reads; those it goes on from have read the ones before.
+    from: u32,
     /// Up to where each segment was read in this run.
     walked: HashMap<u32, u64>,
     /// The last segment to be read.
@@ -170,6 +172,7 @@ impl Upkeep {
             bytes_per_sec: options.bytes_per_sec,
             begun: Instant::now(),
             position: from.map_or_else(Position::default, |(position, _)| position),
+            from: from.map_or(0, |(position, _)| position.segment),
             shards: from.map_or(0, |(_, shards)| shards),
             walked: HashMap::new(),
             last: self.log.segments().last().map_or(0, |segment| segment.id()),

@@ -126,7 +126,7 @@ impl Upkeep {
             Kind::Catalog => self.checkpoint(false).map(|()| Ok("the catalog's checkpoint was written anew")),
             Kind::Header(segment) => restore_header(&segment),
             Kind::Footer(segment) => self.rewrite_footer(&segment),
-            Kind::Records(_) | Kind::File(_) | Kind::Missing => self.set_aside(case),
+            Kind::Records(_) | Kind::File(_) | Kind::Missing => self.put_aside(case),
         };
         case.is_done = matches!(outcome, Ok(Ok(_)));
         case.outcome = Some(match outcome {
@@ -178,7 +178,7 @@ impl Upkeep {
     }
 
     /// Copies what is damaged to quarantine/; then ends or writes again what is hit.
-    fn set_aside(&self, case: &Case) -> Result<Result<&'static str, &'static str>> {
+    fn put_aside(&self, case: &Case) -> Result<Result<&'static str, &'static str>> {
         // While a content is barred nobody heals it; who began to before is through after a look at the tail.
         let _bars: Vec<_> = case.contents.iter().map(|content| self.commit.bar(content.row.digest)).collect();
         drop(self.log.tail());

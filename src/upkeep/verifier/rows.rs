@@ -145,7 +145,7 @@ impl Run<'_, '_> {
             (blob.digest == row.digest && blob.len == row.len).then(|| (segment, header, head.into_owned()))
         });
         if let Some((segment, header, head)) = record {
-            let is_behind = self.walked.get(&number).map_or(number > self.last, |end| at >= *end);
+            let is_behind = self.walked.get(&number).map_or(number >= self.from, |end| at >= *end);
             if is_behind {
                 self.content(segment, at, &header, &head)?;
             }
