@@ -34,6 +34,7 @@ demo: ## Build the command line and show the store at work on real media
 test: ## Run every test of the workspace, doc tests included
 	@sh scripts/need.sh cargo cc
 	cargo test --workspace --locked
+	cargo test --locked --all-features --lib --test telemetry --test operations
 
 lint: ## Check format, clippy, rustdoc and dependencies; warnings are errors
 	@sh scripts/need.sh cargo rustfmt clippy cc
@@ -43,7 +44,8 @@ lint: ## Check format, clippy, rustdoc and dependencies; warnings are errors
 	    cargo fmt --check --manifest-path "$$manifest"; \
 	done
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	cargo clippy --lib --test telemetry --all-features --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --all-features
 	$(MAKE) deny
 
 deny: $(DENY) ## Check licences, bans and sources of all dependencies

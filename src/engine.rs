@@ -23,6 +23,7 @@ use crate::log::{Log, Position};
 use crate::lookup::Lookup;
 use crate::options::{StoreOptions, Upkeep as Who};
 use crate::recovery::{Damage, RecoveryReport, Witness, recover};
+use crate::telemetry::{self, Phase, Timer, span};
 use crate::upkeep::{Parts, Signal, Upkeep};
 
 /// An open store.
@@ -49,6 +50,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn open(dir: &Path, options: StoreOptions) -> Result<Engine> {
+        let (_span, timer) = (span(Phase::Open), Timer::start());
         options.check()?;
         fork::install();
         let process = fork::generation();
@@ -59,7 +61,10 @@ impl Engine {
         let index = Arc::new(Index::open(disk, &home.index(), home.store.id, options.index_cache_bytes));
         let position = index.position().filter(|position| position.store_id == home.store.id);
         let end = position.map(|position| Position { segment: position.segment, offset: position.offset });
-        let recovered = recover(&home, &options, &files, &Witness { end, rows: &|| witness(&index) })?;
+        let recovered = {
+            let _span = span(Phase::Recovery);
+            recover(&home, &options, &files, &Witness { end, rows: &|| witness(&index) })?
+        };
 
         let (log, catalog) = (Arc::new(recovered.log), Arc::new(recovered.catalog));
         let clock = options.clock.clone();
@@ -79,6 +84,7 @@ impl Engine {
             signal,
             options: options.clone(),
         };
+        tell_opened(&recovered.report, &recovered.damage, timer);
         let upkeep = Arc::new(Upkeep::new(parts, recovered.checkpoint, recovered.newest_ms));
         if options.upkeep == Who::Background {
             upkeep.start()?;
@@ -162,6 +168,7 @@ impl Engine {
         if self.closed.load(Ordering::Acquire) {
             return Ok(());
         }
+        let _span = span(Phase::Close);
         self.upkeep.stop();
         self.commit.close();
         let outcome = self.write_down();
@@ -206,6 +213,11 @@ impl Engine {
         }
         self.catalog.accounts.find(account).map(|account| account.id)
     }
+}
+
+fn tell_opened(report: &RecoveryReport, damage: &[Damage], timer: Timer) {
+    damage.iter().for_each(|damage| telemetry::damage(&damage.path, damage.offset, &damage.what));
+    telemetry::opened(timer, report.clean, report.records_replayed, damage.len() as u64);
 }
 
 /// All rows of the index: what it remembers of names whose records are damaged.

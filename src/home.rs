@@ -67,6 +67,10 @@ impl Home {
         self.dir.join("index")
     }
 
+    pub(crate) fn activity(&self) -> PathBuf {
+        self.dir.join("activity")
+    }
+
     pub(crate) fn catalog(&self) -> PathBuf {
         self.dir.join("catalog")
     }

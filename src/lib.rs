@@ -46,7 +46,7 @@
 //! flows    commit/ recovery/ upkeep/ lookup home
 //! state    log/ catalog/ index/ blob
 //! matter   log/record log/format
-//! words    digest entry token options/ clock limits error
+//! words    digest entry token options/ clock limits error telemetry
 //! machine  disk/
 //! ```
 //!
@@ -77,6 +77,7 @@ mod prefix;
 mod recovery;
 mod stats;
 mod store;
+pub mod telemetry;
 #[doc(hidden)]
 pub mod testing;
 mod token;

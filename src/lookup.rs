@@ -17,6 +17,7 @@ use crate::log::blob_files::{BlobFileName, BlobFiles};
 use crate::log::format::chunks;
 use crate::log::record::BlobView;
 use crate::options::{Verify, invalid};
+use crate::telemetry;
 
 /// How often a look-up that was overtaken begins again: each time somebody has changed the very name or
 /// moved the very content meanwhile.
@@ -34,7 +35,8 @@ pub(crate) struct Lookup {
 impl Lookup {
     /// The entry of a name, unless it is absent or expired.
     pub(crate) fn head(&self, key: NameKey) -> Result<Option<Entry>> {
-        Ok(self.find(key)?.map(|(_, entry)| entry.entry()))
+        let found = self.find(key).inspect_err(telemetry::failed);
+        Ok(found?.map(|(_, entry)| entry.entry()))
     }
 
     /// The whole content of a name, checked.
@@ -44,6 +46,12 @@ impl Lookup {
 
     /// A range of the content of a name, its chunks checked.
     pub(crate) fn get_range(&self, key: NameKey, range: impl RangeBounds<u64>) -> Result<Option<Blob>> {
+        let found = self.slice(key, range).inspect_err(telemetry::failed)?;
+        telemetry::read(found.as_ref().map(|blob| blob.len() as u64));
+        Ok(found)
+    }
+
+    fn slice(&self, key: NameKey, range: impl RangeBounds<u64>) -> Result<Option<Blob>> {
         let Some((entry, source)) = self.open(key)? else { return Ok(None) };
         let start = match range.start_bound() {
             Bound::Included(start) => *start,
@@ -67,7 +75,8 @@ impl Lookup {
 
     /// A reader over the content of a name.
     pub(crate) fn reader(&self, key: NameKey) -> Result<Option<BlobReader>> {
-        let opened = self.open(key)?;
+        let opened = self.open(key).inspect_err(telemetry::failed)?;
+        telemetry::read(opened.as_ref().map(|_| 0));
         Ok(opened.map(|(entry, source)| BlobReader { source, entry, verify: self.verify, position: 0 }))
     }
 

@@ -2,10 +2,13 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::digest::Digest;
+use crate::disk::Access;
 use crate::engine::Engine;
 use crate::error::ErrorKind;
 use crate::options::Policy;
 use crate::recovery::{Damage, RecoveryReport};
+use crate::telemetry;
 use crate::upkeep::Activities;
 
 /// What one account holds.
@@ -64,8 +67,20 @@ pub struct Stats {
     pub dedup_hits: u64,
     /// Bytes of memory the catalog takes.
     pub catalog_bytes: u64,
+    /// Bytes of the catalog's checkpoint.
+    pub catalog_checkpoint_bytes: u64,
+    /// The last sequence number that the checkpoint covers.
+    pub catalog_checkpoint_sequence: u64,
+    /// Bytes of the log since then: what an open after a crash would read.
+    pub catalog_behind_bytes: u64,
     /// Bytes of the index's files.
     pub index_bytes: u64,
+    /// Bytes of the log that the index has not followed yet; `None` while it is worked on.
+    pub index_behind_bytes: Option<u64>,
+    /// The last sequence number that is durable: no event has a higher one.
+    pub last_sequence: u64,
+    /// The highest sequence number of which a record may have left the log; see [`crate::Store::events`].
+    pub events_floor: u64,
 }
 
 impl Stats {
@@ -107,6 +122,8 @@ pub struct Health {
     /// Damage that was found when the store was opened, and since: by compaction, and by verifications that did not
     /// repair it.
     pub damage: Vec<Damage>,
+    /// Contents that were found damaged when they were read since, and not put again.
+    pub damaged_contents: Vec<Digest>,
     /// What opening the store found and did.
     pub recovery: RecoveryReport,
     /// What upkeep did last.
@@ -140,7 +157,8 @@ pub(crate) fn store(engine: &Engine) -> Stats {
     let files = engine.files.list().unwrap_or_default();
     let file_bytes: u64 = files.iter().map(|(_, len)| len).sum();
     let counters = &engine.log.counters;
-    Stats {
+    let (catalog_checkpoint_sequence, catalog_behind_bytes) = engine.upkeep.checkpointed();
+    let stats = Stats {
         names: sums.names,
         accounts: accounts.len() as u64,
         logical_bytes: accounts.iter().map(|account| account.bytes).sum(),
@@ -160,8 +178,39 @@ pub(crate) fn store(engine: &Engine) -> Stats {
         puts: engine.commit.puts.load(Relaxed),
         dedup_hits: engine.commit.dedup_hits.load(Relaxed),
         catalog_bytes: sums.memory,
+        catalog_checkpoint_bytes: checkpoint_len(engine),
+        catalog_checkpoint_sequence,
+        catalog_behind_bytes,
         index_bytes: engine.index.bytes_on_disk(),
-    }
+        index_behind_bytes: engine.upkeep.index_behind(),
+        last_sequence: engine.commit.durable_sequence(),
+        events_floor: engine.log.dropped_up_to(),
+    };
+    tell(&stats);
+    stats
+}
+
+/// 0 when there is none.
+fn checkpoint_len(engine: &Engine) -> u64 {
+    let file = engine.options.disk.open(&engine.home.catalog(), Access::Read);
+    file.and_then(|file| file.facts()).map_or(0, |facts| facts.len)
+}
+
+fn tell(stats: &Stats) {
+    telemetry::gauges([
+        stats.names,
+        stats.accounts,
+        stats.logical_bytes,
+        stats.content_bytes,
+        stats.live_bytes,
+        stats.dead_bytes,
+        stats.spare_bytes,
+        stats.total_bytes,
+        stats.segments,
+        stats.blob_files,
+        stats.catalog_bytes,
+        stats.index_bytes,
+    ]);
 }
 
 pub(crate) fn health(engine: &Engine) -> Health {
@@ -170,7 +219,15 @@ pub(crate) fn health(engine: &Engine) -> Health {
         // A thread that is not in this child may have held any of the locks.
         let poisoned = Some(forked.to_string());
         let index = IndexState::Stale { reason: forked.to_string() };
-        return Health { poisoned, index, trouble: None, damage, recovery, last: Activities::default() };
+        return Health {
+            poisoned,
+            index,
+            trouble: None,
+            damage,
+            damaged_contents: Vec::new(),
+            recovery,
+            last: Activities::default(),
+        };
     }
     damage.extend(engine.upkeep.damage());
     damage.extend(engine.upkeep.damage_seen());
@@ -185,6 +242,7 @@ pub(crate) fn health(engine: &Engine) -> Health {
         index,
         trouble: engine.upkeep.trouble(),
         damage,
+        damaged_contents: engine.catalog.suspects(),
         recovery,
         last: engine.upkeep.activities(),
     }

@@ -13,6 +13,7 @@ use crate::events::Events;
 use crate::log::record::Reason;
 use crate::options::{Conditions, StoreOptions};
 use crate::stats::{AccountStats, Health, Stats};
+use crate::telemetry;
 use crate::upkeep::{CompactReport, SweepReport, VerifyOptions, VerifyProgress, VerifyReport};
 
 /// A store of media in a directory, open in this process and in no other.
@@ -38,7 +39,8 @@ pub struct Store {
 impl StoreOptions {
     /// Opens the store at `path`, or makes it.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
-        Ok(Store { handle: Handle::new(Engine::open(path.as_ref(), self)?) })
+        let opened = Engine::open(path.as_ref(), self).inspect_err(telemetry::failed);
+        Ok(Store { handle: Handle::new(opened?) })
     }
 }
 

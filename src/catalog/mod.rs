@@ -429,6 +429,14 @@ impl Catalog {
         self.suspects.lock().contains(digest)
     }
 
+    /// The contents that were found damaged, are not written again since, and are still wanted.
+    pub(crate) fn suspects(&self) -> Vec<Digest> {
+        let mut suspects: Vec<_> = self.suspects.lock().iter().copied().collect();
+        suspects.retain(|digest| !self.contents_of(digest).is_empty());
+        suspects.sort_unstable();
+        suspects
+    }
+
     /// Calls `each` with every name's row, a shard at a time.
     pub(crate) fn for_each_name(&self, mut each: impl FnMut(&NameRow)) {
         (0..SHARDS).for_each(|shard| self.names_in(shard).iter().for_each(&mut each));

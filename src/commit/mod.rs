@@ -30,9 +30,10 @@ use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{Log, Position, Room, Tail};
+use crate::telemetry::{self, Phase, Timer};
 use plan::Plan;
 use queue::Queue;
-use request::{Done, Refused, Request};
+use request::{Done, Intent, Refused, Request};
 
 type Answer = (Option<Request>, Result<Vec<Done>, Refused>);
 
@@ -76,6 +77,8 @@ impl Drop for Bar<'_> {
 struct Behind {
     /// The end of what is durable and applied.
     durable: Position,
+    /// The last sequence number that is durable.
+    durable_sequence: u64,
     /// Something was applied that is not durable yet.
     outstanding: bool,
     /// Let go by changes that are not durable yet.
@@ -92,7 +95,10 @@ impl Commit {
         store_wide: bool,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Commit {
-        let durable = log.tail().synced_position();
+        let (durable, durable_sequence) = {
+            let tail = log.tail();
+            (tail.synced_position(), tail.last_sequence())
+        };
         Commit {
             log,
             catalog,
@@ -100,7 +106,7 @@ impl Commit {
             store_wide,
             queue: Queue::new(),
             poison: OnceLock::new(),
-            behind: Mutex::new(Behind { durable, ..Behind::default() }),
+            behind: Mutex::new(Behind { durable, durable_sequence, ..Behind::default() }),
             durable_moved: Condvar::new(),
             wake,
             closed: AtomicBool::new(false),
@@ -113,7 +119,11 @@ impl Commit {
     /// Does a request, in a group with those that wait by its side.
     pub(crate) fn submit(&self, request: Request) -> (Option<Request>, Result<Vec<Done>, Refused>) {
         let abandoned = || (None, Err(self.poisoned_by_panic().into()));
-        self.queue.submit(request, |group| self.lead(group), &abandoned)
+        let answer = self.queue.submit(request, |group| self.lead(group), &abandoned);
+        if let Err(Refused::Error(error)) = &answer.1 {
+            telemetry::failed(error);
+        }
+        answer
     }
 
     /// Makes all that was acknowledged so far durable.
@@ -161,6 +171,7 @@ impl Commit {
 
     /// Writes one run: append, sync, apply. Everything a put waits for is here.
     fn write(&self, tail: &mut Tail, requests: &[Request], answers: &mut Vec<Result<Vec<Done>, Refused>>) {
+        let (_span, timer) = (telemetry::span(Phase::Group), Timer::start());
         let barred = self.barred.lock().clone();
         let mut plan = Plan::new(&self.log, &self.catalog, tail, self.store_wide, self.clock.now_ms(), barred);
         let admitted: Vec<_> = requests.iter().map(|request| plan.admit(tail, request)).collect();
@@ -185,6 +196,10 @@ impl Commit {
         self.settle(tail, let_go);
         self.dedup_hits.fetch_add(dedup_hits, Ordering::Relaxed);
         self.puts.fetch_add(admitted.len() as u64, Ordering::Relaxed);
+        telemetry::group(timer, requests.len(), dedup_hits);
+        if telemetry::METRICS {
+            requests.iter().zip(&admitted).for_each(|(request, done)| tell(request, done));
+        }
         answers.extend(admitted);
         (self.wake)();
     }
@@ -201,6 +216,7 @@ impl Commit {
                 settled.into_iter().filter(|gone| matches!(gone, LetGo::Blob { place, .. } if place.is_file())),
             );
             behind.durable = tail.synced_position();
+            behind.durable_sequence = tail.last_sequence();
             self.durable_moved.notify_all();
         }
     }
@@ -237,7 +253,7 @@ impl Commit {
         match error.kind() {
             ErrorKind::Poisoned => {
                 let why = "writing has stopped, reads go on; open the store again";
-                self.poison.get_or_init(|| error.become_kind(ErrorKind::Poisoned, why)).clone()
+                self.poison_with(|| error.become_kind(ErrorKind::Poisoned, why))
             }
             _ => error,
         }
@@ -245,7 +261,16 @@ impl Commit {
 
     fn poisoned_by_panic(&self) -> Error {
         let why = "the thread that wrote for all panicked; reads go on; open the store again";
-        self.poison.get_or_init(|| Error::new(ErrorKind::Poisoned, why)).clone()
+        self.poison_with(|| Error::new(ErrorKind::Poisoned, why))
+    }
+
+    fn poison_with(&self, why: impl FnOnce() -> Error) -> Error {
+        let told = || {
+            let error = why();
+            telemetry::poisoned(&error);
+            error
+        };
+        self.poison.get_or_init(told).clone()
     }
 
     fn check_open(&self) -> Result<()> {
@@ -281,6 +306,11 @@ impl Commit {
         self.behind.lock().durable
     }
 
+    /// The last sequence number that is durable.
+    pub(crate) fn durable_sequence(&self) -> u64 {
+        self.behind.lock().durable_sequence
+    }
+
     /// Waits until more than `seen` is durable, or `give_up` holds after [`Commit::wake_waiters`]; `false` when
     /// the deadline came first.
     pub(crate) fn wait_beyond(&self, seen: Position, deadline: Option<Instant>, give_up: &dyn Fn() -> bool) -> bool {
@@ -307,5 +337,17 @@ impl Commit {
     /// Files of blobs that nobody refers to any more, durably; each is given once.
     pub(crate) fn take_settled(&self) -> Vec<LetGo> {
         std::mem::take(&mut self.behind.lock().settled)
+    }
+}
+
+/// Counts what a request came to.
+fn tell(request: &Request, done: &Result<Vec<Done>, Refused>) {
+    for (intent, done) in request.intents.iter().zip(done.iter().flatten()) {
+        match (intent, done) {
+            (Intent::Put(put), Done::Put { .. }) => telemetry::put(put.size),
+            (Intent::End { .. }, Done::Ended(true)) => telemetry::ended(false),
+            (Intent::Expire { .. }, Done::Ended(true)) => telemetry::ended(true),
+            _ => {}
+        }
     }
 }

@@ -5,7 +5,10 @@
 //! whose predecessor is not there tells that records before its first sequence number are gone; the very
 //! first one of a store has no predecessor, and the first sequence number there is.
 
+use std::sync::Arc;
+
 use super::format::{RECORDS_AT, SEQUENCE_FIRST, SegmentHeader};
+use super::segment::Segment;
 use super::{Log, Position};
 
 /// What comes after a segment in the chain.
@@ -47,6 +50,17 @@ impl Log {
         let before = [None].into_iter().chain(chain.iter().map(|header| Some(header.segment)));
         let broken = before.zip(&chain).filter(|(before, header)| !self.follows(*before, header));
         broken.map(|(_, header)| header.first_sequence.saturating_sub(1)).max().unwrap_or(0)
+    }
+
+    /// Bytes of the chain from one place to another.
+    pub(crate) fn len_between(&self, from: Position, to: Position) -> u64 {
+        let within = |segment: &Arc<Segment>| (from.segment..=to.segment).contains(&segment.id());
+        let part = |segment: &Arc<Segment>| {
+            let start = if segment.id() == from.segment { from.offset } else { RECORDS_AT };
+            let end = if segment.id() == to.segment { to.offset } else { segment.records_end() };
+            end.saturating_sub(start)
+        };
+        self.segments().iter().filter(|segment| within(segment)).map(part).sum()
     }
 
     /// Where to look for records with sequence numbers above `after`; `None` of a log without segments.

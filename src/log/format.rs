@@ -12,6 +12,7 @@
 //! quarantine/           what repair has set aside, and notes on it; the operator's (`upkeep/verifier/repair.rs`)
 //! catalog               checkpoint of the catalog; derived (its layout: `catalog/checkpoint.rs`)
 //! index/                sled: the names in order; derived
+//! activity              what upkeep did last; derived (its layout: `upkeep/activity.rs`)
 //! ```
 //!
 //! # STORE

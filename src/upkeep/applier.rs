@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::{Bound, ControlFlow};
+use std::time::Duration;
 
 use super::Upkeep;
 use crate::catalog::Catalog;
@@ -21,6 +22,8 @@ use crate::log::{Log, Position};
 
 /// Rows changed in one go.
 const BATCH: usize = 4096;
+/// Longest wait of who only asks where the index stands.
+const WAIT: Duration = Duration::from_millis(50);
 /// A rebuild that finds the rows wrong again is tried this often; then listings fail.
 const REBUILDS: usize = 3;
 
@@ -105,6 +108,12 @@ impl Upkeep {
     pub(crate) fn index_flushed(&self) -> Position {
         let applier = self.applier.lock();
         if applier.stale.is_some() { applier.position } else { applier.flushed }
+    }
+
+    /// Bytes of the log that the index has not read yet; `None` while somebody works on it.
+    pub(crate) fn index_behind(&self) -> Option<u64> {
+        let position = self.applier.try_lock_for(WAIT)?.position;
+        Some(self.log.len_between(position, self.commit.durable()))
     }
 
     /// Moves the index up to `to`. Rows that are to be built anew are left to who needs them.

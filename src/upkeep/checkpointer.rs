@@ -11,7 +11,8 @@ use super::{Counts, Task, Upkeep};
 use crate::catalog::checkpoint::{self, HEADER_LEN, Stamp};
 use crate::error::{ErrorKind, Result};
 use crate::home::replace_file;
-use crate::log::Log;
+use crate::log::{Log, Position};
+use crate::telemetry::{self, Phase};
 
 /// A checkpoint is due when the log has grown by this many times its length,
 const GROWTH: u64 = 8;
@@ -24,12 +25,13 @@ const WRITE_LEN: usize = 1 << 20;
 /// A checkpoint that was written.
 struct Written {
     bytes: u64,
-    last_sequence: u64,
+    sequence: u64,
+    end: Position,
 }
 
 impl Counts for Written {
     fn counts(&self) -> Vec<(&'static str, u64)> {
-        vec![("bytes", self.bytes), ("last_sequence", self.last_sequence)]
+        vec![("bytes", self.bytes)]
     }
 }
 
@@ -113,11 +115,16 @@ impl Upkeep {
 
     /// Writes the catalog down; on a full disk, spares beyond the reserve make way for it.
     pub(crate) fn checkpoint(&self, clean: bool) -> Result<()> {
-        let begun = Instant::now();
+        let (_span, begun) = (telemetry::span(Phase::CatalogCheckpoint), Instant::now());
         loop {
             match self.write_checkpoint(clean) {
                 Err(error) if error.kind() == ErrorKind::NoSpace && self.log.give_up_spare()? => {}
-                outcome => return self.keep_activity(Task::CatalogCheckpoint, begun, outcome).map(drop),
+                outcome => {
+                    let written = self.keep_activity(Task::CatalogCheckpoint, begun, outcome)?;
+                    *self.checkpointed.lock() = (written.sequence, written.end);
+                    self.save_activities();
+                    return Ok(());
+                }
             }
         }
     }
@@ -169,7 +176,14 @@ impl Upkeep {
             Ok(self.commit.sync()?)
         })?;
         *last = Checkpointer { sealed, len: at, written_then: written, is_missing: false };
-        Ok(Written { bytes: at, last_sequence: stamp.sequence })
+        let end = Position { segment: stamp.segment, offset: stamp.offset };
+        Ok(Written { bytes: at, sequence: stamp.sequence, end })
+    }
+
+    /// The sequence number that the checkpoint covers, and bytes of the log since.
+    pub(crate) fn checkpointed(&self) -> (u64, u64) {
+        let (sequence, end) = *self.checkpointed.lock();
+        (sequence, self.log.len_between(end, self.commit.durable()))
     }
 
     /// Whether a segment may leave the log.

@@ -41,10 +41,12 @@ use crate::commit::Commit;
 use crate::error::{ErrorKind, Result};
 use crate::home::Home;
 use crate::index::Index;
-use crate::log::Log;
 use crate::log::blob_files::BlobFiles;
+use crate::log::{Log, Position};
 use crate::options::StoreOptions;
 use crate::recovery::Damage;
+use crate::telemetry::{self, Phase};
+use activity::Kept;
 pub use activity::{Activities, Activity};
 pub(crate) use activity::{Counts, Task};
 use applier::Applier;
@@ -163,8 +165,10 @@ pub(crate) struct Upkeep {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Guards what went wrong last.
     trouble: Mutex<Option<String>>,
+    /// Guards what the catalog's checkpoint covers: up to which sequence number, and where in the log.
+    checkpointed: Mutex<(u64, Position)>,
     /// Guards what was done last of each kind.
-    activities: Mutex<Activities>,
+    activities: Mutex<Kept>,
     /// Guards the damage that verifications have found, and that stands.
     damage_seen: Mutex<Vec<crate::recovery::Damage>>,
     /// Guards that one thread repairs at a time.
@@ -197,6 +201,9 @@ impl Upkeep {
         let Parts { log, catalog, files, commit, index, clock, home, signal, options } = parts;
         let applier = Mutex::new(Applier::new(&log, &catalog, &index, &home.store.id));
         let checkpointer = Mutex::new(Checkpointer::new(checkpoint.as_ref(), &log));
+        let place = |stamp: Stamp| Position { segment: stamp.segment, offset: stamp.offset };
+        let covered = checkpoint.map(|stamp| (stamp.sequence, place(stamp))).unwrap_or_default();
+        let activities = Mutex::new(Kept::load(&home, log.disk.as_ref()));
         let sweeper = Mutex::new(Sweeper::new(newest_ms, clock.now_ms()));
         if let Some((segment, rows)) = log.tail().rows() {
             rows.puts.iter().for_each(|row| catalog.will_expire(segment.id(), row.expires_ms, row.key, row.sequence));
@@ -222,7 +229,8 @@ impl Upkeep {
             damage: Mutex::default(),
             thread: Mutex::default(),
             trouble: Mutex::default(),
-            activities: Mutex::default(),
+            checkpointed: Mutex::new(covered),
+            activities,
             damage_seen: Mutex::default(),
             repairing: Mutex::default(),
         }
@@ -317,6 +325,7 @@ impl Upkeep {
         // That it is broken off by closing is no trouble.
         if let Err(error) = outcome.or_else(|error| if error.kind() == ErrorKind::Closed { Ok(()) } else { Err(error) })
         {
+            telemetry::failed(&error);
             *self.trouble.lock() = Some(error.to_string());
         }
     }
@@ -333,7 +342,8 @@ impl Upkeep {
 
     /// Sweeps all that is due and frees what can be, now.
     pub(crate) fn sweep_by_hand(&self) -> Result<SweepReport> {
-        self.keep_activity(Task::Sweep, Instant::now(), self.sweep_and_free())
+        let (_span, begun) = (telemetry::span(Phase::Sweep), Instant::now());
+        self.keep_activity(Task::Sweep, begun, self.sweep_and_free())
     }
 
     fn sweep_and_free(&self) -> Result<SweepReport> {

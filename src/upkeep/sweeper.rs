@@ -20,6 +20,7 @@ use crate::digest::NameKey;
 use crate::error::{ErrorKind, Result};
 use crate::log::Log;
 use crate::options::Durability;
+use crate::telemetry::{self, Phase};
 
 /// Most entries ended in one record, and most bytes of it.
 const TURN_ENTRIES: usize = 2048;
@@ -99,7 +100,7 @@ impl Upkeep {
     /// Sweeps what is due, unless the clock has just jumped.
     pub(super) fn sweep_due(&self) -> Result<u64> {
         let held = self.sweeper.lock().is_held(self.clock.now_ms());
-        let begun = Instant::now();
+        let (_span, begun) = (telemetry::span(Phase::Sweep), Instant::now());
         match if held { Ok(0) } else { self.sweep_all() } {
             Ok(0) => Ok(0),
             outcome => {

@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::failure::Failure;
 use crate::output::Out;
 use crate::session::Session;
-use crate::{demo, export, get, import, ls, names, put, store, verify};
+use crate::{demo, export, get, import, ls, names, put, stat, store, verify};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 corrupt, 5 store held by another process,
@@ -92,7 +92,7 @@ impl Arguments {
             Command::Rm(rm) => rm.run(session),
             Command::Cp(cp) => cp.run(session),
             Command::Accounts => store::accounts(session),
-            Command::Stat => store::stat(session),
+            Command::Stat => stat::stat(session),
             Command::Sweep => store::sweep(session),
             Command::Verify(verify) => verify.run(session),
             Command::RebuildIndex => store::rebuild_index(session),

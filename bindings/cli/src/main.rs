@@ -19,6 +19,7 @@ mod output;
 mod progress;
 mod put;
 mod session;
+mod stat;
 mod store;
 mod values;
 mod verify;

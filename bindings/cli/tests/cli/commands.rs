@@ -217,7 +217,13 @@ fn accounts_and_stat_count_what_is_there() {
     assert_eq!(stat["health"]["damage"], json!([]));
     assert_eq!(stat["health"]["recovery"]["clean"], true);
     assert_eq!((&stat["health"]["index"], &stat["health"]["index_reason"]), (&json!("current"), &json!(null)));
+    assert_eq!(stat["accounts"][1], json!({ "account": "b", "count": 1, "bytes": 2, "policy": null }));
+    assert_eq!(stat["stats"]["dedup_ratio"], 12.0 / 7.0);
+    assert_eq!((&stat["stats"]["index_behind_bytes"], &stat["stats"]["events_floor"]), (&json!(0), &json!(0)));
+    assert!(stat["stats"]["last_sequence"].as_u64() >= stat["stats"]["catalog_checkpoint_sequence"].as_u64());
+    assert_eq!(stat["health"]["last"]["sweep"], json!(null));
     let text = bench.run(&["stat"]).ok().text();
+    assert!(text.contains("b: 1 name, 2 B") && text.contains("last sweep"), "{text}");
     assert!(text.contains("3 in 2 accounts") && text.contains("none known"), "{text}");
 }
 
@@ -230,6 +236,7 @@ fn sweep_frees_what_has_expired() {
     bench.run(&["sweep"]).ok();
     let stat = bench.run(&["stat", "--json"]).ok().object();
     assert_eq!(stat["stats"]["names"], 1);
+    assert_eq!(stat["health"]["last"]["sweep"]["counts"]["expired"], 1);
     assert_eq!(bench.run(&["sweep", "--json"]).ok().object()["expired"], 0);
 }
 
