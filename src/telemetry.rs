@@ -84,6 +84,8 @@ pub(crate) enum Phase {
     Close,
     Group,
     Sweep,
+    Compaction,
+    Verify,
     CatalogCheckpoint,
 }
 
@@ -103,6 +105,8 @@ pub(crate) fn span(phase: Phase) -> Span {
             Phase::Close => tracing::info_span!(target: "mediacask", "close"),
             Phase::Group => tracing::trace_span!(target: "mediacask", "group"),
             Phase::Sweep => tracing::debug_span!(target: "mediacask", "sweep"),
+            Phase::Compaction => tracing::debug_span!(target: "mediacask", "compaction"),
+            Phase::Verify => tracing::debug_span!(target: "mediacask", "verify"),
             Phase::CatalogCheckpoint => tracing::debug_span!(target: "mediacask", "catalog_checkpoint"),
         };
         Span { _entered: span.entered() }

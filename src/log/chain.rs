@@ -5,10 +5,7 @@
 //! whose predecessor is not there tells that records before its first sequence number are gone; the very
 //! first one of a store has no predecessor, and the first sequence number there is.
 
-use std::sync::Arc;
-
 use super::format::{RECORDS_AT, SEQUENCE_FIRST, SegmentHeader};
-use super::segment::Segment;
 use super::{Log, Position};
 
 /// What comes after a segment in the chain.
@@ -54,13 +51,13 @@ impl Log {
 
     /// Bytes of the chain from one place to another.
     pub(crate) fn len_between(&self, from: Position, to: Position) -> u64 {
-        let within = |segment: &Arc<Segment>| (from.segment..=to.segment).contains(&segment.id());
-        let part = |segment: &Arc<Segment>| {
-            let start = if segment.id() == from.segment { from.offset } else { RECORDS_AT };
-            let end = if segment.id() == to.segment { to.offset } else { segment.records_end() };
-            end.saturating_sub(start)
+        let chain = self.chain().into_iter().map(|header| header.segment);
+        let part = |id: u32| {
+            let start = if id == from.segment { from.offset } else { RECORDS_AT };
+            let end = if id == to.segment { to.offset } else { self.segment(id)?.records_end() };
+            Some(end.saturating_sub(start))
         };
-        self.segments().iter().filter(|segment| within(segment)).map(part).sum()
+        chain.filter(|id| (from.segment..=to.segment).contains(id)).filter_map(part).sum()
     }
 
     /// Where to look for records with sequence numbers above `after`; `None` of a log without segments.

@@ -22,7 +22,7 @@ use crate::disk::Access;
 use crate::entry::{ms_of, time_of};
 use crate::error::Result;
 use crate::home::Home;
-use crate::telemetry;
+use crate::telemetry::{self, Phase, Span};
 
 /// Longest file that is looked at.
 const LEN_MAX: u64 = 4096;
@@ -67,6 +67,17 @@ pub(crate) enum Task {
 
 impl Task {
     const ALL: [Task; 4] = [Task::Sweep, Task::Compaction, Task::Verify, Task::CatalogCheckpoint];
+
+    /// A run begins: the span of it, and when that was.
+    pub(crate) fn begin(self) -> (Span, Instant) {
+        let phase = match self {
+            Task::Sweep => Phase::Sweep,
+            Task::Compaction => Phase::Compaction,
+            Task::Verify => Phase::Verify,
+            Task::CatalogCheckpoint => Phase::CatalogCheckpoint,
+        };
+        (telemetry::span(phase), Instant::now())
+    }
 
     fn name(self) -> &'static str {
         match self {

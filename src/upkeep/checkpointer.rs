@@ -5,14 +5,12 @@
 use std::collections::HashSet;
 use std::io::{ErrorKind as IoKind, IoSlice};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
 
 use super::{Counts, Task, Upkeep};
 use crate::catalog::checkpoint::{self, HEADER_LEN, Stamp};
 use crate::error::{ErrorKind, Result};
 use crate::home::replace_file;
 use crate::log::{Log, Position};
-use crate::telemetry::{self, Phase};
 
 /// A checkpoint is due when the log has grown by this many times its length,
 const GROWTH: u64 = 8;
@@ -115,7 +113,7 @@ impl Upkeep {
 
     /// Writes the catalog down; on a full disk, spares beyond the reserve make way for it.
     pub(crate) fn checkpoint(&self, clean: bool) -> Result<()> {
-        let (_span, begun) = (telemetry::span(Phase::CatalogCheckpoint), Instant::now());
+        let (_span, begun) = Task::CatalogCheckpoint.begin();
         loop {
             match self.write_checkpoint(clean) {
                 Err(error) if error.kind() == ErrorKind::NoSpace && self.log.give_up_spare()? => {}

@@ -130,7 +130,8 @@ impl Effort {
 impl Upkeep {
     /// Compacts what is worth it, one turn at a time, until there is nothing left.
     pub(crate) fn compact_by_hand(&self) -> Result<CompactReport> {
-        self.keep_activity(Task::Compaction, Instant::now(), self.compact_all())
+        let (_span, begun) = Task::Compaction.begin();
+        self.keep_activity(Task::Compaction, begun, self.compact_all())
     }
 
     fn compact_all(&self) -> Result<CompactReport> {
@@ -187,7 +188,7 @@ impl Upkeep {
 
     /// One turn behind the scenes; says whether something was worth it.
     fn compact_behind(&self, over: u64, pressed: bool) -> Result<bool> {
-        let begun = Instant::now();
+        let (_span, begun) = Task::Compaction.begin();
         let outcome = match self.compact(Effort::Bound { over, pressed }) {
             Ok(None) => return Ok(false),
             Ok(Some(report)) => Ok(report),

@@ -45,7 +45,7 @@ use crate::log::blob_files::BlobFiles;
 use crate::log::{Log, Position};
 use crate::options::StoreOptions;
 use crate::recovery::Damage;
-use crate::telemetry::{self, Phase};
+use crate::telemetry;
 use activity::Kept;
 pub use activity::{Activities, Activity};
 pub(crate) use activity::{Counts, Task};
@@ -342,7 +342,7 @@ impl Upkeep {
 
     /// Sweeps all that is due and frees what can be, now.
     pub(crate) fn sweep_by_hand(&self) -> Result<SweepReport> {
-        let (_span, begun) = (telemetry::span(Phase::Sweep), Instant::now());
+        let (_span, begun) = Task::Sweep.begin();
         self.keep_activity(Task::Sweep, begun, self.sweep_and_free())
     }
 

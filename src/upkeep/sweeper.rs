@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{SweepReport, Task, Upkeep};
 use crate::blob::EntryBytes;
@@ -20,7 +20,6 @@ use crate::digest::NameKey;
 use crate::error::{ErrorKind, Result};
 use crate::log::Log;
 use crate::options::Durability;
-use crate::telemetry::{self, Phase};
 
 /// Most entries ended in one record, and most bytes of it.
 const TURN_ENTRIES: usize = 2048;
@@ -100,7 +99,7 @@ impl Upkeep {
     /// Sweeps what is due, unless the clock has just jumped.
     pub(super) fn sweep_due(&self) -> Result<u64> {
         let held = self.sweeper.lock().is_held(self.clock.now_ms());
-        let (_span, begun) = (telemetry::span(Phase::Sweep), Instant::now());
+        let (_span, begun) = Task::Sweep.begin();
         match if held { Ok(0) } else { self.sweep_all() } {
             Ok(0) => Ok(0),
             outcome => {

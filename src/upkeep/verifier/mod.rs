@@ -152,7 +152,8 @@ impl Upkeep {
         hold: &dyn Fn() -> Result<Held<'h>>,
         progress: &mut dyn FnMut(&VerifyProgress) -> ControlFlow<()>,
     ) -> Result<VerifyReport> {
-        self.keep_activity(Task::Verify, Instant::now(), self.run_verification(options, hold, progress))
+        let (_span, begun) = Task::Verify.begin();
+        self.keep_activity(Task::Verify, begun, self.run_verification(options, hold, progress))
     }
 
     fn run_verification<'h>(
