@@ -7,6 +7,7 @@
 //! `MEDIACASK_SEEDS` is how many seeds are run (1,000 without); `MEDIACASK_SEED` runs a single one.
 
 mod model {
+    pub(crate) mod compaction;
     pub(crate) mod history;
     pub(crate) mod observed;
     pub(crate) mod operations;
@@ -120,7 +121,8 @@ fn whatever_happens_the_store_holds_what_it_acknowledged() {
     tell(&format!("model: {count} seeds in {:.0?}:\n{tally}", begun.elapsed()));
     assert!(tally.of("operations") >= 200 * count && tally.of("crashes") >= 3 * count);
     if count >= 100 {
-        for what in ["segments begun", "poisonings", "recoveries cut", "entries expired", "kills"] {
+        for what in ["segments begun", "poisonings", "recoveries cut", "entries expired", "kills", "segments compacted"]
+        {
             assert!(tally.of(what) > 0, "{what}: never happened");
         }
         let again = tally.of("in a recycled spare");

@@ -136,7 +136,12 @@ impl Log {
             self.spares.lock().push(spare);
             return Err(error);
         }
-        self.disk.open(path, Access::Write).map_err(|e| Error::io("open", path, e))
+        // Its old name must be gone before it is a segment: a spare is written over.
+        let opened = self.disk.sync_dir(&self.staging).and_then(|()| self.disk.open(path, Access::Write));
+        opened.map_err(|error| {
+            let _ = self.disk.unlink(path);
+            Error::io("open", path, error)
+        })
     }
 }
 

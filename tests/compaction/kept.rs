@@ -1,11 +1,16 @@
 //! A small store and what it should hold: written over, deleted and compacted, then compared byte for byte.
 
+// Each test crate takes its own part of this.
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use mediacask::disk::Disk;
 use mediacask::{Account, DeleteOptions, ListOptions, PutOptions, Store, StoreOptions};
 
-use crate::support::{Random, place};
+use crate::support::{Crash, FaultDisk, Random, place};
 
 /// What stands under each name.
 pub(crate) type Wanted = BTreeMap<String, Vec<u8>>;
@@ -51,12 +56,16 @@ pub(crate) fn churn(store: &Store, wanted: &mut Wanted, random: &mut Random, cha
 /// Whether the store holds this and nothing else; an answer that differs is told.
 pub(crate) fn differs(store: &Store, wanted: &Wanted) -> Option<String> {
     let account = account(store);
-    let found: BTreeMap<String, Vec<u8>> = account
-        .entries(ListOptions::new())
-        .map(|entry| {
-            let name = entry.unwrap().name;
+    // A store that takes no writes any more lists nothing either.
+    let names: Vec<String> = match store.health().poisoned {
+        None => account.entries(ListOptions::new()).map(|entry| entry.unwrap().name).collect(),
+        Some(_) => wanted.keys().cloned().collect(),
+    };
+    let found: BTreeMap<String, Vec<u8>> = names
+        .into_iter()
+        .map(|name| {
             let blob = account.get(&name).unwrap_or_else(|error| panic!("{name}: {error}"));
-            (name.clone(), blob.unwrap_or_else(|| panic!("{name} is listed and not there")).to_vec())
+            (name.clone(), blob.unwrap_or_else(|| panic!("{name} is not there")).to_vec())
         })
         .collect();
     let mut names: Vec<&String> = found.keys().chain(wanted.keys()).collect();
@@ -86,4 +95,45 @@ pub(crate) fn rebuilt(path: &Path, options: StoreOptions) -> Store {
     let _ = std::fs::remove_file(path.join("catalog"));
     let _ = std::fs::remove_dir_all(path.join("index"));
     options.open(path).unwrap()
+}
+
+/// A store on a disk that fails, its churn behind it, ready to be compacted.
+pub(crate) struct Scene {
+    pub(crate) disk: Arc<FaultDisk>,
+    pub(crate) store: Store,
+    pub(crate) wanted: Wanted,
+}
+
+impl Scene {
+    /// The same for the same seed.
+    pub(crate) fn new(seed: u64) -> Scene {
+        let (disk, mut random) = (FaultDisk::new(seed), Random::new(seed));
+        let store = on(&disk).open(disk.root()).unwrap();
+        let mut wanted = Wanted::new();
+        churn(&store, &mut wanted, &mut random, 150);
+        // Some of what is compacted was compacted before.
+        store.compact().unwrap();
+        churn(&store, &mut wanted, &mut random, 150);
+        Scene { disk, store, wanted }
+    }
+
+    /// Lets go of the store and cuts the power; gives the disk as it may be found.
+    pub(crate) fn crash(self, how: Crash) -> (Arc<FaultDisk>, Wanted) {
+        self.disk.power_off();
+        drop(self.store);
+        (self.disk.crash(how), self.wanted)
+    }
+}
+
+pub(crate) fn on(disk: &Arc<FaultDisk>) -> StoreOptions {
+    options().disk(disk.clone())
+}
+
+/// Takes away all that is derived.
+pub(crate) fn leave_the_log_alone(disk: &FaultDisk) {
+    let root = disk.root();
+    let _ = std::fs::remove_dir_all(root.join("index"));
+    if disk.unlink(&root.join("catalog")).is_ok() {
+        disk.sync_dir(&root).unwrap();
+    }
 }

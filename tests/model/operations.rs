@@ -30,7 +30,8 @@ impl World {
         match self.random.below(16) {
             0..=10 => self.overwrite(),
             11 => self.move_clock(),
-            12..=13 => self.checkpoint(),
+            12 => self.checkpoint(),
+            13 => self.compact(),
             _ => self.sweep(),
         }
     }
@@ -56,13 +57,15 @@ impl World {
             64..=71 => self.read(),
             72..=74 => self.walk(),
             75..=77 => self.sync(),
-            78..=82 => self.sweep(),
+            78..=80 => self.sweep(),
+            81..=82 => self.compact(),
             83..=85 => self.checkpoint(),
             86..=91 => self.move_clock(),
             92..=93 if self.has_policies() => self.set_policy(),
             94 => self.purge(),
             95 => self.purge_digest(),
             96 => self.let_go(),
+            97 if self.random.sixteenths(6) => self.reopen_with_the_log_alone(),
             97 => self.reopen(),
             98 => self.kill(),
             _ => self.check_all(true),
@@ -434,7 +437,7 @@ impl World {
         self.settle_steps(answer, after, |_, purged| assert_eq!(purged, count));
     }
 
-    fn expect_disturbance(&mut self, error: &mediacask::Error) {
+    pub(crate) fn expect_disturbance(&mut self, error: &mediacask::Error) {
         self.note(format!("failed: {error}"));
         self.must_be_disturbed(error);
     }

@@ -49,7 +49,11 @@ pub(crate) const NEEDED: &[Sync] = &[
     sync("the footer of a segment", |s, phase| is_segment(s) && phase == Phase::Running && has_footer(s)),
     sync("the header of a segment", |s, _| is_spare(s) && !s.writes.is_empty()),
     sync("the name of a segment that begins", |s, phase| {
-        is_dir(s, "segments") && phase == Phase::Running && gives(s, ".seg")
+        is_dir(s, "segments") && phase == Phase::Running && gives(s, ".seg") && takes(s, ".spare")
+    }),
+    sync("the bytes of a segment that was gathered", |s, _| is_gathered(s)),
+    sync("the name of a segment that was gathered", |s, phase| {
+        is_dir(s, "segments") && phase == Phase::Running && gives(s, ".seg") && !takes(s, ".spare")
     }),
     sync("the name of a segment that becomes a spare", |s, phase| {
         is_dir(s, "segments") && phase == Phase::Running && becomes_spare(s)
@@ -65,7 +69,7 @@ pub(crate) const NEEDED: &[Sync] = &[
     sync("the name of the catalog's checkpoint", |s, phase| {
         is_dir(s, ".") && phase == Phase::Running && gives(s, "catalog")
     }),
-    sync("the bytes of a large blob", |s, _| s.kind == SyncKind::File && s.path.starts_with("staging/")),
+    sync("the bytes of a large blob", |s, _| is_staged(s) && !is_gathered(s)),
     sync("the name of a large blob", |s, _| is_blob_dir(s) && !s.gives.is_empty()),
     sync("the name of a directory of large blobs", |s, _| is_dir(s, "files")),
     sync("the records that recovery writes again", |s, phase| {
@@ -92,6 +96,15 @@ fn is_file(s: &Synced<'_>, end: &str) -> bool {
     s.kind == SyncKind::File && s.path.ends_with(end)
 }
 
+fn is_staged(s: &Synced<'_>) -> bool {
+    s.kind == SyncKind::File && s.path.starts_with("staging/")
+}
+
+/// A segment begins with its magic.
+fn is_gathered(s: &Synced<'_>) -> bool {
+    is_staged(s) && s.writes.iter().any(|(offset, bytes)| *offset == 0 && bytes.starts_with(b"MCASKSG1"))
+}
+
 fn is_dir(s: &Synced<'_>, path: &str) -> bool {
     s.kind == SyncKind::Dir && s.path == path
 }
@@ -102,6 +115,10 @@ fn is_blob_dir(s: &Synced<'_>) -> bool {
 
 fn gives(s: &Synced<'_>, end: &str) -> bool {
     s.gives.iter().any(|name| name.ends_with(end))
+}
+
+fn takes(s: &Synced<'_>, end: &str) -> bool {
+    s.takes.iter().any(|name| name.ends_with(end))
 }
 
 /// A segment's name was taken, and the same id given to a spare.

@@ -401,6 +401,11 @@ impl World {
     /// Closes and opens again; after a clean close nothing is left to recover.
     pub(crate) fn reopen(&mut self) {
         self.note("close and open");
+        self.reopen_after(|_| ());
+    }
+
+    /// The same, with something done to the closed store.
+    pub(crate) fn reopen_after(&mut self, act: impl FnOnce(&mut World)) {
         match self.store().close() {
             Ok(()) => self.history.sync(),
             Err(error) => self.must_be_disturbed(&error),
@@ -411,6 +416,7 @@ impl World {
         }
         self.calm();
         self.armed = None;
+        act(self);
         self.tally.count("closes");
         self.recover(false);
     }
