@@ -7,8 +7,12 @@ mod compaction {
 }
 mod support;
 
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use compaction::kept::{self, Wanted};
-use mediacask::{Blob, DeleteOptions, PutOptions};
+use mediacask::{Blob, DeleteOptions, ErrorKind, Policy, PutOptions, Store};
 use support::{Random, place};
 
 #[test]
@@ -123,4 +127,140 @@ fn a_large_blob_frees_its_file_when_its_last_name_goes_and_not_when_its_record_m
     assert_eq!(account.get("copy").unwrap().unwrap()[..], large);
     account.delete("copy", &DeleteOptions::new()).unwrap();
     assert_eq!((store.sweep().unwrap().files_freed, store.stats().unwrap().blob_files), (1, 0));
+}
+
+/// The file below `segments/` in which these bytes stand, and where.
+fn find(dir: &Path, bytes: &[u8]) -> (PathBuf, usize) {
+    let files = place::files_below(&dir.join("segments"));
+    let found = files.into_iter().find_map(|path| {
+        let held = std::fs::read(&path).unwrap();
+        let at = held.windows(bytes.len()).position(|window| window == bytes)?;
+        Some((path, at))
+    });
+    found.expect("the bytes stand in a segment")
+}
+
+fn flip(path: &Path, at: usize) {
+    let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at as u64).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x10], at as u64).unwrap();
+}
+
+#[test]
+fn a_survivor_that_is_damaged_stays_where_it_is_and_answers_so_until_it_is_healed() {
+    let (dir, mut random) = (place::temp_dir(), Random::new(6));
+    let store = kept::options().open(dir.path()).unwrap();
+    let account = kept::account(&store);
+    let (hit, beside) = (random.bytes(3000), random.bytes(3000));
+    account.put("hit", &hit, &PutOptions::new()).unwrap();
+    account.put("beside", &beside, &PutOptions::new()).unwrap();
+    let churn = |random: &mut Random| {
+        (0..40).for_each(|_| drop(account.put("other", random.bytes(7000), &PutOptions::new()).unwrap()));
+    };
+    churn(&mut random);
+    let (path, at) = find(dir.path(), &hit);
+    flip(&path, at + 100);
+    let freed = store.compact().unwrap().segments_freed;
+    assert!(freed >= 2, "{freed} segments: the others go");
+    assert!(path.exists(), "the damaged one stays");
+    let told = |store: &Store| store.health().damage.iter().any(|damage| damage.path == path);
+    assert!(told(&store), "{:?}", store.health().damage);
+    let answers = |store: &Store, when: &str| {
+        let account = kept::account(store);
+        assert_eq!(account.get("hit").unwrap_err().kind(), ErrorKind::Corrupt, "{when}");
+        assert_eq!(account.get("beside").unwrap().unwrap()[..], beside, "{when}");
+    };
+    answers(&store, "after compaction");
+    churn(&mut random);
+    store.compact().unwrap();
+    answers(&store, "after another one");
+    // The same bytes heal it; then its segment goes like any other.
+    account.put("again", &hit, &PutOptions::new()).unwrap();
+    churn(&mut random);
+    store.compact().unwrap();
+    assert!(!path.exists(), "nothing in it is alive");
+    assert_eq!(account.get("hit").unwrap().unwrap()[..], hit);
+    assert_eq!(account.get("beside").unwrap().unwrap()[..], beside);
+}
+
+#[test]
+fn an_entry_that_is_damaged_is_never_absent_and_never_an_older_version() {
+    let (dir, mut random) = (place::temp_dir(), Random::new(7));
+    let store = kept::options().open(dir.path()).unwrap();
+    let account = kept::account(&store);
+    account.put("name/that/is/hit", b"older", &PutOptions::new()).unwrap();
+    (0..12).for_each(|_| drop(account.put("other", random.bytes(7000), &PutOptions::new()).unwrap()));
+    account.put("name/that/is/hit", b"newer", &PutOptions::new().metadata("mark", "a text that is found")).unwrap();
+    (0..12).for_each(|_| drop(account.put("other", random.bytes(7000), &PutOptions::new()).unwrap()));
+    let (path, at) = find(dir.path(), b"a text that is found");
+    flip(&path, at);
+    for _ in 0..3 {
+        store.compact().unwrap();
+        assert_eq!(account.get("name/that/is/hit").unwrap_err().kind(), ErrorKind::Corrupt);
+        (0..12).for_each(|_| drop(account.put("other", random.bytes(7000), &PutOptions::new()).unwrap()));
+    }
+    assert!(path.exists());
+    drop(account);
+    store.close().unwrap();
+    let store = kept::options().open(dir.path()).unwrap();
+    assert_eq!(kept::account(&store).get("name/that/is/hit").unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn compaction_that_is_asked_for_again_finds_nothing_more_to_do() {
+    let (dir, mut random) = (place::temp_dir(), Random::new(8));
+    let store = kept::options().open(dir.path()).unwrap();
+    let mut wanted = Wanted::new();
+    kept::churn(&store, &mut wanted, &mut random, 400);
+    let before = store.stats().unwrap();
+    let report = store.compact().unwrap();
+    let after = store.stats().unwrap();
+    let size = |stats: &mediacask::Stats| stats.total_bytes - stats.spare_bytes;
+    assert!(report.segments_compacted > 0 && report.bytes_rewritten > 0, "{report:?}");
+    assert!(report.bytes_freed > 0 && size(&before) - size(&after) == report.bytes_freed, "{report:?}, {after:?}");
+    assert_eq!(after.compacted_bytes, report.bytes_rewritten);
+    let again = store.compact().unwrap();
+    assert_eq!((again.segments_compacted, again.bytes_rewritten, again.segments_freed), (0, 0, 0), "{again:?}");
+    assert!(store.health().last.compaction.is_some());
+}
+
+#[test]
+fn expiring_names_end_at_their_instant_though_they_were_moved() {
+    let (dir, mut random, hand) = (place::temp_dir(), Random::new(9), place::Hand::new());
+    let store = kept::options().clock(hand.clock()).open(dir.path()).unwrap();
+    let account = kept::account(&store);
+    for nth in 0..60u64 {
+        let options = PutOptions::new().ttl(Duration::from_millis(10_000 + 1000 * (nth % 3)));
+        account.put(&format!("t{nth}"), random.bytes(1000), &options).unwrap();
+        account.put("other", random.bytes(6000), &PutOptions::new()).unwrap();
+    }
+    assert!(store.compact().unwrap().segments_compacted > 0);
+    let left = || (0..60).filter(|nth| account.contains(&format!("t{nth}")).unwrap()).count();
+    assert_eq!(left(), 60);
+    hand.advance_ms(10_000);
+    assert_eq!((left(), store.sweep().unwrap().expired), (40, 20));
+    (0..30).for_each(|_| drop(account.put("other", random.bytes(6000), &PutOptions::new()).unwrap()));
+    assert!(store.compact().unwrap().segments_compacted > 0);
+    hand.advance_ms(2000);
+    assert_eq!((left(), store.sweep().unwrap().expired, store.stats().unwrap().names), (0, 40, 1));
+}
+
+#[test]
+fn a_policy_outlives_the_segment_it_was_set_in() {
+    let (dir, mut random) = (place::temp_dir(), Random::new(10));
+    let mut store = kept::options().open(dir.path()).unwrap();
+    let policy = Policy { largest_blob: Some(7000), ..Policy::default() };
+    kept::account(&store).set_policy(&policy).unwrap();
+    for round in 0..4 {
+        let account = kept::account(&store);
+        (0..40).for_each(|_| drop(account.put("other", random.bytes(7000), &PutOptions::new()).unwrap()));
+        assert!(store.compact().unwrap().segments_freed > 0);
+        assert_eq!(account.policy().unwrap(), policy, "round {round}");
+        drop(account);
+        store.close().unwrap();
+        store = kept::rebuilt(dir.path(), kept::options());
+        assert_eq!(kept::account(&store).policy().unwrap(), policy, "round {round}, rebuilt");
+    }
+    assert!(store.stats().unwrap().segments <= 4);
 }

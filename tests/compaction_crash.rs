@@ -17,6 +17,11 @@ use mediacask::{Account, DeleteOptions, ListOptions, PutOptions};
 use parking_lot::Mutex;
 use support::{Crash, Fault, FaultDisk, Random};
 
+/// Whether a name is that of a segment of the log.
+fn is_segment(name: &str) -> bool {
+    std::path::Path::new(name).extension().is_some_and(|extension| extension == "seg")
+}
+
 /// Opens what a crash has left, holds it against what should be there, and goes on with it.
 fn must_hold(disk: &Arc<FaultDisk>, wanted: &Wanted, log_alone: bool, when: &str) {
     if log_alone {
@@ -157,8 +162,8 @@ fn comes_back(with_sync: bool) -> bool {
     between.armed.store(true, Ordering::SeqCst);
     if !with_sync {
         faulty.skip_syncs_where(|synced| {
-            let is_begun = synced.gives.iter().any(|name| name.ends_with(".seg"));
-            synced.path == "segments" && !is_begun && synced.takes.iter().any(|name| name.ends_with(".seg"))
+            let is_begun = synced.gives.iter().any(|name| is_segment(name));
+            synced.path == "segments" && !is_begun && synced.takes.iter().any(|name| is_segment(name))
         });
     }
     assert!(store.sweep().unwrap().segments_freed > 0, "the segment of the name is dead");

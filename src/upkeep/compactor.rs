@@ -78,10 +78,9 @@ pub(super) enum Effort {
 /// What is remembered between turns.
 #[derive(Default)]
 pub(crate) struct Compactor {
-    /// Segments that were found not worth it, and the bytes that were alive there then.
-    not_worth: HashMap<u32, u64>,
-    /// Segments in which something that is alive does not stand: they are left as they are.
-    damaged: HashSet<u32>,
+    /// Segments that were found not worth it, or hold something alive that does not stand, and the bytes that were
+    /// alive there then: they are looked at again when more of it is dead.
+    passed_over: HashMap<u32, u64>,
     /// When what was written last in a segment was written, Unix ms.
     written_ms: HashMap<u32, u64>,
 }
@@ -240,7 +239,7 @@ impl Upkeep {
             recycler.carried.push(ids.clone());
         } else {
             // Something stands there that its footer does not tell of. What was copied is where it should be.
-            compactor.damaged.extend(&ids);
+            ids.iter().for_each(|id| self.pass_over(&mut compactor, *id));
         }
         let mut report =
             CompactReport { segments_compacted: ids.len() as u64, bytes_rewritten: outputs, ..Default::default() };
@@ -281,7 +280,7 @@ impl Upkeep {
             self.breathe(Duration::ZERO)?;
             let takes = victim.len + victim.texts;
             if victim.gain() < segment.len() / effort.worth() && !self.is_small(&segment) {
-                compactor.not_worth.insert(id, self.catalog.live(id).bytes);
+                self.pass_over(compactor, id);
             } else if batch.is_empty() || len + takes <= room {
                 len += takes;
                 dead += victim.gain();
@@ -294,10 +293,7 @@ impl Upkeep {
         let freed: u64 = batch.iter().map(|victim| victim.segment.len()).sum();
         len += self.keep_needed_ends(&mut batch, all)?;
         if freed.saturating_sub(len) < freed / effort.worth() {
-            for victim in &batch {
-                let id = victim.segment.id();
-                compactor.not_worth.insert(id, self.catalog.live(id).bytes);
-            }
+            batch.iter().for_each(|victim| self.pass_over(compactor, victim.segment.id()));
             return Ok(None);
         }
         Ok(Some(batch))
@@ -323,7 +319,7 @@ impl Upkeep {
         let lives = self.catalog.lives();
         let live = |id: u32| lives.get(&id).copied().unwrap_or_else(Live::default).bytes;
         let there: HashSet<u32> = candidates.iter().map(|segment| segment.id()).collect();
-        compactor.not_worth.retain(|id, then| there.contains(id) && live(*id) >= *then);
+        compactor.passed_over.retain(|id, then| there.contains(id) && live(*id) >= *then);
         compactor.written_ms.retain(|id, _| there.contains(id));
         let keep_ms = u64::try_from(self.events_keep.as_millis()).unwrap_or(u64::MAX);
         let old_ms = self.clock.now_ms().saturating_sub(keep_ms);
@@ -331,8 +327,7 @@ impl Upkeep {
         for segment in candidates {
             let (id, len) = (segment.id(), segment.len());
             let dead = len.saturating_sub(live(id));
-            let is_known = compactor.damaged.contains(&id) || compactor.not_worth.contains_key(&id);
-            if dead >= len / effort.worth() && !is_known {
+            if dead >= len / effort.worth() && !compactor.passed_over.contains_key(&id) {
                 let is_old = dead >= len / WORTH_OLD && self.written_ms(compactor, segment) <= old_ms;
                 // Bytes to be copied for each thousand that are freed.
                 ranked.push((!is_old, live(id) * 1000 / dead.max(1), segment.clone()));
@@ -341,7 +336,8 @@ impl Upkeep {
         ranked.sort_by_key(|(is_young, cost, segment)| (*is_young, *cost, segment.id()));
         let mut ranked: Vec<_> = ranked.into_iter().map(|(.., segment)| segment).collect();
         let chosen: HashSet<u32> = ranked.iter().map(|segment| segment.id()).collect();
-        let of_small = |segment: &&Arc<Segment>| self.is_small(segment) && !compactor.damaged.contains(&segment.id());
+        let of_small =
+            |segment: &&Arc<Segment>| self.is_small(segment) && !compactor.passed_over.contains_key(&segment.id());
         let small: Vec<_> = candidates.iter().filter(of_small).filter(|known| !chosen.contains(&known.id())).collect();
         if !ranked.is_empty() && small.len() >= SMALL_COUNT {
             ranked.extend(small.into_iter().cloned());
@@ -364,10 +360,16 @@ impl Upkeep {
 
     /// Leaves a segment as it is: something in it that is alive does not stand.
     fn leave_alone(&self, compactor: &mut Compactor, id: u32, error: &Error) {
-        if compactor.damaged.insert(id) {
-            let path = error.path().map_or_else(|| self.log.path_of(id), std::path::Path::to_path_buf);
+        self.pass_over(compactor, id);
+        let mut damage = self.damage.lock();
+        let path = error.path().map_or_else(|| self.log.path_of(id), std::path::Path::to_path_buf);
+        if !damage.iter().any(|known| known.path == path) {
             let what = format!("the segment is not compacted: {error}");
-            self.damage.lock().push(Damage { path, offset: 0, len: 0, what });
+            damage.push(Damage { path, offset: 0, len: 0, what });
         }
+    }
+
+    fn pass_over(&self, compactor: &mut Compactor, id: u32) {
+        compactor.passed_over.insert(id, self.catalog.live(id).bytes);
     }
 }

@@ -3,6 +3,8 @@
 // A part of it is for runs of its own.
 #![allow(dead_code)]
 
+#[path = "../../model/compaction.rs"]
+pub(crate) mod compaction;
 #[path = "../../model/history.rs"]
 pub(crate) mod history;
 #[path = "../../model/observed.rs"]
