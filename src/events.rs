@@ -80,6 +80,8 @@ pub struct Events {
     handle: Handle,
     /// The sequence number of the last event that was read.
     after: u64,
+    /// Up to where everything was given.
+    seen: u64,
     /// Where to read on; `None` until the log has a segment.
     at: Option<Position>,
     /// A stretch that was passed over, until it is known whether it lies behind `after`.
@@ -118,7 +120,8 @@ impl Events {
         if after < floor {
             return Err(dropped(after, floor));
         }
-        Ok(Events { handle: handle.clone(), after, at: log.place_after(after), gap: None, ready: VecDeque::new() })
+        let (handle, at) = (handle.clone(), log.place_after(after));
+        Ok(Events { handle, after, seen: after, at, gap: None, ready: VecDeque::new() })
     }
 
     /// The next event; waits for it as long as `timeout`, and gives `None` after that.
@@ -152,12 +155,31 @@ impl Events {
         }
     }
 
+    /// The sequence number up to which everything was given: what [`crate::Store::events`] is to be given to go on
+    /// from here, in another process, too. Once there are no more events it moves on over what is none, so it
+    /// is a better thing to keep than the number of the last event: it falls behind the floor later.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// # let media = store.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// let mut events = store.events(0)?;
+    /// let first = events.next().expect("put")?;
+    /// assert_eq!(events.seen(), first.sequence);
+    /// assert!(events.next().is_none() && events.seen() == store.stats()?.last_sequence);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
     /// Reads on, until something is ready or all that is durable was read.
     fn read_on(&mut self) -> Result<()> {
         let handle = self.handle.clone();
         let engine: &Engine = handle.engine()?;
         let _open = engine.hold_open()?;
-        let durable = engine.commit.durable();
+        let (durable, last) = engine.commit.durable_up_to();
         while self.ready.is_empty() {
             let Some(at) = self.at.or_else(|| engine.log.place_after(self.after)) else { return Ok(()) };
             self.at = Some(at);
@@ -173,6 +195,9 @@ impl Events {
                 }
                 if at.segment >= durable.segment {
                     self.close_gap(u64::MAX);
+                    if self.ready.is_empty() {
+                        self.seen = self.seen.max(last);
+                    }
                     return Ok(());
                 }
             }
@@ -257,13 +282,17 @@ impl Iterator for Events {
         {
             return Some(Err(error));
         }
-        self.ready.pop_front()
+        let event = self.ready.pop_front();
+        if let Some(Ok(event)) = &event {
+            self.seen = event.sequence;
+        }
+        event
     }
 }
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Events").field("after", &self.after).finish_non_exhaustive()
+        f.debug_struct("Events").field("seen", &self.seen).finish_non_exhaustive()
     }
 }
 

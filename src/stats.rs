@@ -183,7 +183,7 @@ pub(crate) fn store(engine: &Engine) -> Stats {
         catalog_behind_bytes,
         index_bytes: engine.index.bytes_on_disk(),
         index_behind_bytes: engine.upkeep.index_behind(),
-        last_sequence: engine.commit.durable_sequence(),
+        last_sequence: engine.commit.durable_up_to().1,
         events_floor: engine.log.dropped_up_to(),
     };
     tell(&stats);

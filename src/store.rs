@@ -299,8 +299,8 @@ impl Store {
         }
     }
 
-    /// What happens to names from now on and happened since `after`, a sequence number: that of the last event
-    /// that was seen, [`Store::events_floor`], or 0 for all there is. One that is yet to come is waited for.
+    /// What happens to names from now on and happened since `after`, a sequence number: what [`Events::seen`] said
+    /// last, [`Store::events_floor`], or 0 for all there is. One that is yet to come is waited for.
     ///
     /// Only what is durable is told, in the order in which it happened, and the same again whenever it is asked
     /// for. What has been compacted away cannot be told: an `after` below the floor is refused with
@@ -313,13 +313,12 @@ impl Store {
     /// use mediacask::EventKind;
     /// media.put("a.txt", "hello", &Default::default())?;
     /// media.delete("a.txt", &Default::default())?;
-    /// let mut seen = 0;
-    /// for event in store.events(seen)? {
+    /// let mut events = store.events(0)?;
+    /// for event in &mut events {
     ///     let event = event?;
     ///     println!("{} {} {}/{}", event.sequence, event.kind, event.account, event.name);
-    ///     seen = event.sequence;
     /// }
-    /// assert!(store.events(seen)?.next().is_none());
+    /// let seen = events.seen(); // to be kept, for the next process
     /// media.put("a.txt", "again", &Default::default())?;
     /// let event = store.events(seen)?.next().expect("put")?;
     /// assert_eq!((event.kind, event.name.as_str()), (EventKind::Put, "a.txt"));

@@ -208,50 +208,58 @@ fn under_sixteen_writers_the_feed_is_the_order_of_the_log_and_ends_in_what_is_th
     }
 }
 
-/// Random operations, with `told` for what each is; some are not synced.
+/// A random operation; gives the generation that was acknowledged as durable, if one was.
 fn operate(store: &Store, random: &mut Random, seed: &str) -> Result<Option<u64>, mediacask::Error> {
     let media: Account = store.account(["a", "b"][random.below(2) as usize])?;
     let (name, durability) = (random.below(6).to_string(), Durability::Os);
-    Ok(match random.below(10) {
+    Ok(match random.below(11) {
         0 => media.delete(&name, &DeleteOptions::new()).map(|_| None)?,
         1 => media.update(&name, &UpdateOptions::new().set_metadata("seed", seed))?.map(|entry| entry.generation),
         2 => media.copy(&name, "copy", &PutOptions::new())?.map(|entry| entry.generation),
         3 => store.sync().map(|()| None)?,
         4 => store.checkpoint_catalog().map(|()| None)?,
+        10 => store.compact().map(|_| None)?,
         5..=7 => {
             media.put(&name, random.bytes(40), &PutOptions::new().durability(durability))?;
             None
         }
-        _ => Some(media.put(&name, random.bytes(3000), &PutOptions::new())?.generation),
+        _ => Some(media.put(&name, random.bytes(9000), &PutOptions::new())?.generation),
     })
 }
 
 #[test]
 fn after_a_power_cut_the_feed_goes_on_where_it_was_and_tells_what_is_there() {
-    let (mut cut, mut shown) = (0, 0);
+    let (mut cut, mut shown, mut dropped) = (0, 0, 0);
     for seed in 0..60 {
         let (mut random, mut disk) = (Random::new(seed), FaultDisk::new(seed));
         // Of all lives of the store: what the feed showed, and what was acknowledged as durable.
         let (mut seen, mut acknowledged) = (Vec::<Event>::new(), BTreeSet::new());
+        // What the last feed was to go on from: it was caught up, so nothing that is dropped is missed.
+        let mut position = 0;
         for life in 0..4 {
             let told = format!("seed {seed}, life {life}");
             let store = small().disk(disk.clone()).open(disk.root()).unwrap();
-            let events = after(&store, 0);
-            assert_eq!(events[..seen.len()], seen, "{told}: what was shown was durable");
-            assert_eq!(replayed(&events), held(&store), "{told}");
-            let sequences: BTreeSet<_> = events.iter().map(|event| event.sequence).collect();
+            let floor = store.events_floor();
+            let events = after(&store, floor);
+            let later = seen.split_off(seen.partition_point(|event| event.sequence <= floor));
+            assert_eq!(events[..later.len()], later, "{told}: what was shown was durable");
+            seen.extend(events);
+            assert_eq!(replayed(&seen), held(&store), "{told}");
+            let sequences: BTreeSet<_> = seen.iter().map(|event| event.sequence).collect();
             assert!(acknowledged.is_subset(&sequences), "{told}: something acknowledged is missing");
-            seen = events;
-            let mut feed = store.events(seen.last().map_or(0, |event| event.sequence)).unwrap();
+            dropped += u64::from(floor > 0);
+            let mut feed = store.events(position).unwrap_or_else(|error| panic!("{told}: {error}"));
+            feed.by_ref().for_each(|event| drop(event.unwrap()));
             if life == 2 {
                 store.close().unwrap();
                 continue;
             }
-            disk.crash_at_call(disk.calls() + 20 + random.below(120));
+            disk.crash_at_call(disk.calls() + 20 + random.below(500));
             while let Ok(generation) = operate(&store, &mut random, &told) {
                 acknowledged.extend(generation);
                 let before = seen.len();
                 seen.extend(feed.by_ref().map(Result::unwrap));
+                position = feed.seen();
                 shown += seen.len() - before;
             }
             disk.power_off();
@@ -260,7 +268,7 @@ fn after_a_power_cut_the_feed_goes_on_where_it_was_and_tells_what_is_there() {
             disk = disk.crash(Crash::random(random.next()));
         }
     }
-    assert!(cut == 180 && shown > 1000, "{cut} cuts, {shown} events");
+    assert!(cut == 180 && shown > 1000 && dropped > 20, "{cut} cuts, {shown} events, {dropped} floors");
 }
 
 #[test]
@@ -375,6 +383,38 @@ fn a_past_that_was_freed_is_refused_with_the_place_to_go_on_from() {
     assert_eq!(store.events_floor(), floor);
     assert_eq!(after(&store, floor), events);
     assert_eq!(store.events(floor - 1).unwrap_err().kind(), ErrorKind::InvalidToken);
+}
+
+#[test]
+fn compaction_tells_nothing_twice_and_raises_the_floor() {
+    let (dir, hand) = (temp_dir(), Hand::new());
+    let open = || small().clock(hand.clock()).open(dir.path()).unwrap();
+    let store = open();
+    let media = store.account("a").unwrap();
+    let mut late = store.events(0).unwrap();
+    // Every segment holds something that stays, and much that is overwritten.
+    for n in 0..60 {
+        media.put(&format!("stays/{n}"), Random::new(n).bytes(500), &PutOptions::new()).unwrap();
+        media.put("over", Random::new(100 + n).bytes(9000), &PutOptions::new()).unwrap();
+    }
+    assert_eq!(late.next().unwrap().unwrap().name, "stays/0");
+    let before = after(&store, 0);
+    hand.advance_ms(2 * 3_600_000);
+    store.checkpoint_catalog().unwrap();
+    assert!(store.compact().unwrap().segments_compacted > 2);
+    assert_eq!(held(&store), replayed(&before));
+    let floor = store.events_floor();
+    assert!(floor >= before[20].sequence, "{floor}");
+    let rest = after(&store, floor);
+    assert!(before.ends_with(&rest), "what was copied is not told again");
+    assert_eq!(store.events(before[0].sequence).unwrap_err().kind(), ErrorKind::InvalidToken);
+    // What it had read already it gives, then it says so.
+    assert_eq!(late.find_map(Result::err).unwrap().kind(), ErrorKind::InvalidToken);
+    media.put("new", "x", &PutOptions::new()).unwrap();
+    assert_eq!(after(&store, floor).len(), rest.len() + 1);
+    store.close().unwrap();
+    let store = open();
+    assert_eq!((store.events_floor(), after(&store, floor).len()), (floor, rest.len() + 1));
 }
 
 #[test]

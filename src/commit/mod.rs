@@ -306,9 +306,10 @@ impl Commit {
         self.behind.lock().durable
     }
 
-    /// The last sequence number that is durable.
-    pub(crate) fn durable_sequence(&self) -> u64 {
-        self.behind.lock().durable_sequence
+    /// The same, with the last sequence number before it.
+    pub(crate) fn durable_up_to(&self) -> (Position, u64) {
+        let behind = self.behind.lock();
+        (behind.durable, behind.durable_sequence)
     }
 
     /// Waits until more than `seen` is durable, or `give_up` holds after [`Commit::wake_waiters`]; `false` when
