@@ -33,6 +33,7 @@ demo: ## Build the command line and show the store at work on real media
 
 test: ## Run every test of the workspace, doc tests included
 	@sh scripts/need.sh cargo cc
+	@sh scripts/system-packages.sh $(C_TESTS_NEED)
 	cargo test --workspace --locked
 	cargo test --locked --all-features --lib --test telemetry --test operations
 
@@ -69,6 +70,15 @@ $(FUZZ):
 bench: ## Measure the store
 	@sh scripts/need.sh cargo cc
 	cargo bench --locked
+
+# The C and C++ interface.
+# What its tests are built and checked with, as Debian calls it.
+C_TESTS_NEED = gcc g++ clang valgrind libc6-dev
+.PHONY: header
+
+header: ## Write include/mediacask.h anew from bindings/c
+	@sh scripts/need.sh cargo cc
+	MEDIACASK_WRITE_HEADER=1 cargo test --locked -p mediacask-c --test header
 
 clean: ## Remove everything that was built, tools included
 	cargo clean

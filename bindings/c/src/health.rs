@@ -1,0 +1,149 @@
+//! How a store does.
+
+use std::ffi::{CString, c_char};
+use std::path::Path;
+use std::ptr::null;
+
+use cask::{Health, IndexState};
+
+use crate::error::mcask_error;
+use crate::guard::{call, clear, free, give, wanted};
+use crate::handle::shared;
+use crate::list::c_text;
+use crate::store::mcask_store;
+
+/// The index follows the log.
+pub const MCASK_INDEX_CURRENT: i32 = 0;
+/// The index is to be built anew; the next listing does it.
+pub const MCASK_INDEX_STALE: i32 = 1;
+/// The index is kept in memory for this process.
+pub const MCASK_INDEX_IN_MEMORY: i32 = 2;
+
+/// Damage in a file of the store.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mcask_damage {
+    /// The file.
+    pub path: *const c_char,
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// How far it reaches, in bytes.
+    pub len: u64,
+    /// What is wrong there.
+    pub what: *const c_char,
+}
+
+/// How a store does. Yours: free it with mcask_health_free(). Texts end with NUL.
+///
+/// The library may add fields at the end; it alone makes such structs.
+#[repr(C)]
+pub struct mcask_health {
+    /// Why nothing can be written any more; NULL when all is well. Reads go on; open the store again.
+    pub poisoned: *const c_char,
+    /// What went wrong behind the scenes last; NULL when nothing did.
+    pub trouble: *const c_char,
+    /// Why the index is not current; NULL when it is.
+    pub index_reason: *const c_char,
+    /// One of MCASK_INDEX_.
+    pub index_state: i32,
+    /// Whether the store was closed properly before it was opened: 1 or 0.
+    pub recovery_clean: i32,
+    /// Whether opening it could begin with what the last checkpoint of the catalog knew: 1 or 0.
+    pub recovery_from_checkpoint: i32,
+    /// 0.
+    pub reserved: i32,
+    /// Records that opening it read beyond that.
+    pub recovery_records_replayed: u64,
+    /// Bytes at the end of the log that did not stand and were cut.
+    pub recovery_bytes_cut: u64,
+    /// Segments that opening it found.
+    pub recovery_segments: u64,
+    /// How long that took, in milliseconds.
+    pub recovery_duration_ms: u64,
+    /// Damage that was found when the store was opened.
+    pub damage: *const mcask_damage,
+    /// How many there are.
+    pub damage_count: usize,
+}
+
+/// The health with what it points to.
+#[repr(C)]
+struct Kept {
+    shown: mcask_health,
+    _texts: Vec<CString>,
+    _damage: Box<[mcask_damage]>,
+}
+
+/// A path for C: as the system has it, cut at no byte.
+pub(crate) fn c_path(path: &Path) -> CString {
+    use std::os::unix::ffi::OsStrExt;
+    CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
+}
+
+fn lend(health: &Health) -> *mut mcask_health {
+    let mut texts = Vec::new();
+    let mut keep = |text: CString| {
+        let pointer = text.as_ptr();
+        texts.push(text);
+        pointer
+    };
+    let mut told = |text: Option<&str>| text.map_or(null(), |text| keep(c_text(text)));
+    let (index_state, index_reason) = match &health.index {
+        IndexState::Current => (MCASK_INDEX_CURRENT, None),
+        IndexState::InMemory { reason } => (MCASK_INDEX_IN_MEMORY, Some(reason.as_str())),
+        IndexState::Stale { reason } => (MCASK_INDEX_STALE, Some(reason.as_str())),
+        _ => (MCASK_INDEX_STALE, None),
+    };
+    let (poisoned, trouble) = (told(health.poisoned.as_deref()), told(health.trouble.as_deref()));
+    let index_reason = told(index_reason);
+    let damage = health.damage.iter().map(|damage| mcask_damage {
+        path: keep(c_path(&damage.path)),
+        offset: damage.offset,
+        len: damage.len,
+        what: keep(c_text(&damage.what)),
+    });
+    let damage: Box<[mcask_damage]> = damage.collect();
+    let recovery = &health.recovery;
+    let shown = mcask_health {
+        poisoned,
+        trouble,
+        index_reason,
+        index_state,
+        recovery_clean: recovery.clean.into(),
+        recovery_from_checkpoint: recovery.from_checkpoint.into(),
+        reserved: 0,
+        recovery_records_replayed: recovery.records_replayed,
+        recovery_bytes_cut: recovery.bytes_cut,
+        recovery_segments: recovery.segments,
+        recovery_duration_ms: u64::try_from(recovery.duration.as_millis()).unwrap_or(u64::MAX),
+        damage: if damage.is_empty() { null() } else { damage.as_ptr() },
+        damage_count: damage.len(),
+    };
+    Box::into_raw(Box::new(Kept { shown, _texts: texts, _damage: damage })).cast()
+}
+
+/// How the store does; works after an error has stopped all writing, and in a child made by fork, too. Free it
+/// with mcask_health_free().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_store_health(
+    store: *const mcask_store,
+    health: *mut *mut mcask_health,
+    error: *mut *mut mcask_error,
+) -> i32 {
+    // SAFETY: convention 2.
+    unsafe {
+        clear(health);
+        call(error, || {
+            wanted("health", health)?;
+            give(health, lend(&shared(store)?.health()));
+            Ok(())
+        })
+    }
+}
+
+/// Frees a health; NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_health_free(health: *mut mcask_health) {
+    // SAFETY: convention 4: it is NULL, or `lend` made it and nobody has freed it.
+    free(|| drop((!health.is_null()).then(|| unsafe { Box::from_raw(health.cast::<Kept>()) })));
+}

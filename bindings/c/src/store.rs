@@ -1,0 +1,366 @@
+//! A store: opened, closed, and all that concerns it as a whole.
+
+use std::ffi::{OsStr, c_char, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr::null_mut;
+use std::time::{Duration, UNIX_EPOCH};
+
+use cask::{Clock, Create, Dedup, Durability, Store, StoreOptions, Upkeep, Verify};
+
+use crate::digest::{self, mcask_digest};
+use crate::error::{Failure, Result, mcask_error};
+use crate::guard::{self, call, clear, give, wanted};
+use crate::handle::{self, opaque, shared};
+use crate::list::{mcask_page, page_of_names};
+use crate::text::{self, MCASK_NTS, Struct};
+
+/// An open store. Any number of threads may use it at once.
+pub struct mcask_store {
+    _opaque: [u8; 0],
+}
+
+opaque!(mcask_store, Store, b"St\0\0", "store");
+
+/// A missing or empty directory becomes a store.
+pub const MCASK_CREATE_IF_MISSING: i32 = 0;
+/// A missing store is an error.
+pub const MCASK_CREATE_NEVER: i32 = 1;
+
+/// Equal content is stored once within each account.
+pub const MCASK_DEDUP_ACCOUNT: i32 = 0;
+/// Equal content is stored once in the whole store. One tenant can then learn by timing what another one has.
+pub const MCASK_DEDUP_STORE: i32 = 1;
+
+/// As the store was opened; of a store: MCASK_DURABILITY_SYNC.
+pub const MCASK_DURABILITY_DEFAULT: i32 = 0;
+/// A write returns after fdatasync: it survives the power cut.
+pub const MCASK_DURABILITY_SYNC: i32 = 1;
+/// A write returns after the write: it survives the death of the process, not of the machine. The store syncs
+/// behind.
+pub const MCASK_DURABILITY_OS: i32 = 2;
+
+/// Every chunk of 64 KiB that a read touches is checked, at every read.
+pub const MCASK_VERIFY_ALWAYS: i32 = 0;
+/// Every chunk is checked the first time it is touched since the store was opened.
+pub const MCASK_VERIFY_ONCE: i32 = 1;
+/// Nothing is checked; for callers that check the digest themselves.
+pub const MCASK_VERIFY_NEVER: i32 = 2;
+
+/// A thread of the store's sweeps, writes checkpoints and prepares segments.
+pub const MCASK_UPKEEP_BACKGROUND: i32 = 0;
+/// The program does so, by mcask_store_sweep() and mcask_store_sync().
+pub const MCASK_UPKEEP_BY_HAND: i32 = 1;
+
+/// How a store is opened. Begin with MCASK_STORE_OPTIONS_INIT.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mcask_store_options {
+    /// Set by the _INIT macro.
+    pub struct_size: usize,
+    /// One of MCASK_CREATE_.
+    pub create: i32,
+    /// One of MCASK_DEDUP_; only a new store takes it, an old one keeps its own.
+    pub dedup: i32,
+    /// One of MCASK_DURABILITY_, for writes that do not say otherwise.
+    pub durability: i32,
+    /// One of MCASK_VERIFY_.
+    pub verify: i32,
+    /// One of MCASK_UPKEEP_.
+    pub upkeep: i32,
+    /// Leave it 0.
+    pub reserved: i32,
+    /// How long a MCASK_DURABILITY_OS write may stay unsynced, in milliseconds. 0: the default, 100.
+    pub os_sync_interval_ms: u64,
+    /// Content of this many bytes or more is kept as a file of its own. 0: the default, 4 MiB; at most a quarter
+    /// of a segment.
+    pub file_threshold: u64,
+    /// Bytes of every segment, 64 KiB to 1 GiB in whole pages of 4 KiB. 0: the default, 8 MiB while the store is
+    /// under 256 MiB, then 128 MiB.
+    pub segment_len: u64,
+    /// Bytes that may be cached of the index; it takes about twice that. 0: the default, 64 MiB.
+    pub index_cache_bytes: u64,
+    /// Where the store reads the time, in Unix milliseconds; NULL: the machine's clock. Called from any thread,
+    /// often, until the last handle of the store is freed; it must not call the store.
+    pub clock: Option<unsafe extern "C" fn(context: *mut c_void) -> i64>,
+    /// Given to `clock`.
+    pub clock_context: *mut c_void,
+}
+
+impl Struct for mcask_store_options {}
+
+impl Default for mcask_store_options {
+    fn default() -> mcask_store_options {
+        mcask_store_options {
+            struct_size: size_of::<mcask_store_options>(),
+            create: MCASK_CREATE_IF_MISSING,
+            dedup: MCASK_DEDUP_ACCOUNT,
+            durability: MCASK_DURABILITY_DEFAULT,
+            verify: MCASK_VERIFY_ALWAYS,
+            upkeep: MCASK_UPKEEP_BACKGROUND,
+            reserved: 0,
+            os_sync_interval_ms: 0,
+            file_threshold: 0,
+            segment_len: 0,
+            index_cache_bytes: 0,
+            clock: None,
+            clock_context: null_mut(),
+        }
+    }
+}
+
+/// The caller's clock.
+struct Hand {
+    read: unsafe extern "C" fn(*mut c_void) -> i64,
+    context: *mut c_void,
+}
+
+// SAFETY: the header asks of `clock` that it may be called from any thread.
+unsafe impl Send for Hand {}
+// SAFETY: likewise.
+unsafe impl Sync for Hand {}
+
+impl Hand {
+    fn now(&self) -> std::time::SystemTime {
+        // SAFETY: the header asks that function and context are good until the store is freed.
+        let unix_ms = unsafe { (self.read)(self.context) };
+        UNIX_EPOCH + Duration::from_millis(u64::try_from(unix_ms).unwrap_or(0))
+    }
+}
+
+/// The durability that a call asks for; `None` is the store's own.
+pub(crate) fn durability(given: i32) -> Result<Option<Durability>> {
+    text::choice("durability", given, &[None, Some(Durability::Sync), Some(Durability::Os)])
+}
+
+impl mcask_store_options {
+    fn to_core(self) -> Result<StoreOptions> {
+        let mut options = Store::options()
+            .create(text::choice("create", self.create, &[Create::IfMissing, Create::Never])?)
+            .dedup(text::choice("dedup", self.dedup, &[Dedup::Account, Dedup::Store])?)
+            .durability(durability(self.durability)?.unwrap_or_default())
+            .verify(text::choice("verify", self.verify, &[Verify::Always, Verify::Once, Verify::Never])?)
+            .upkeep(text::choice("upkeep", self.upkeep, &[Upkeep::Background, Upkeep::ByHand])?);
+        if self.reserved != 0 {
+            return Err(Failure::misuse("`reserved` is not 0; initialize the options with their _INIT macro"));
+        }
+        if self.os_sync_interval_ms != 0 {
+            options = options.os_sync_interval(Duration::from_millis(self.os_sync_interval_ms));
+        }
+        if self.file_threshold != 0 {
+            options = options.file_threshold(self.file_threshold);
+        }
+        if self.segment_len != 0 {
+            options = options.segment_len(self.segment_len);
+        }
+        if self.index_cache_bytes != 0 {
+            options = options.index_cache_bytes(self.index_cache_bytes);
+        }
+        if let Some(read) = self.clock {
+            let hand = Hand { read, context: self.clock_context };
+            options = options.clock(Clock::from_fn(move || hand.now()));
+        }
+        Ok(options)
+    }
+}
+
+/// The path at `data`: any bytes but NUL.
+///
+/// # Safety
+/// As [`text::optional`].
+pub(crate) unsafe fn path<'a>(data: *const c_char, len: usize) -> Result<&'a Path> {
+    // SAFETY: the caller's word.
+    let bytes = unsafe {
+        match len {
+            _ if data.is_null() => return Err(Failure::misuse("NULL was given for the path")),
+            MCASK_NTS => std::ffi::CStr::from_ptr(data).to_bytes(),
+            // No path of Linux's is longer.
+            4097.. => return Err(Failure::misuse(format!("a path of {len} bytes was given"))),
+            _ => text::bytes(data.cast(), len)?,
+        }
+    };
+    Ok(Path::new(OsStr::from_bytes(bytes)))
+}
+
+/// Opens the store in a directory, and creates it there unless the options say otherwise.
+///
+/// Gives a handle: free it with mcask_store_free(). One process has a store at a time; while another one has
+/// it, this is MCASK_E_LOCKED. After a crash the store is mended first. `options` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_store_open(
+    path: *const c_char,
+    path_len: usize,
+    options: *const mcask_store_options,
+    store: *mut *mut mcask_store,
+    error: *mut *mut mcask_error,
+) -> i32 {
+    // SAFETY: convention 2.
+    unsafe {
+        clear(store);
+        call(error, || {
+            wanted("store", store)?;
+            let options = text::options(options)?.to_core()?;
+            give(store, handle::new(options.open(self::path(path, path_len)?)?));
+            Ok(())
+        })
+    }
+}
+
+/// Makes everything durable, writes down what the next open wants to know, and lets other processes have the
+/// store. Calls that are under way end first; all later ones, with whatever handle of this store, are
+/// MCASK_E_CLOSED, except that closing again is MCASK_OK. Blobs stay valid. The handle is still to be freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_store_close(store: *mut mcask_store, error: *mut *mut mcask_error) -> i32 {
+    // SAFETY: convention 2.
+    unsafe { call(error, || Ok(shared(store)?.close()?)) }
+}
+
+/// Frees a store; NULL is fine. If no account, reader, writer, batch or feed of it is left, it is closed as by
+/// mcask_store_close(), whose errors are then nobody's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_store_free(store: *mut mcask_store) {
+    // SAFETY: convention 4.
+    guard::free(|| unsafe { handle::free(store) });
+}
+
+/// Makes durable all that was written with MCASK_DURABILITY_OS.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_store_sync(store: *const mcask_store, error: *mut *mut mcask_error) -> i32 {
+    // SAFETY: convention 2.
+    unsafe { call(error, || Ok(shared(store)?.sync()?)) }
+}
+
+/// What a sweep did. Begin with MCASK_SWEEP_REPORT_INIT.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mcask_sweep_report {
+    /// Set by the _INIT macro.
+    pub struct_size: usize,
+    /// Entries that were over.
+    pub expired: u64,
+    /// Segments that became spares or were removed.
+    pub segments_freed: u64,
+    /// Files of large contents that were removed.
+    pub files_freed: u64,
+}
+
+impl Struct for mcask_sweep_report {}
+
+impl Default for mcask_sweep_report {
+    fn default() -> mcask_sweep_report {
+        mcask_sweep_report {
+            struct_size: size_of::<mcask_sweep_report>(),
+            expired: 0,
+            segments_freed: 0,
+            files_freed: 0,
+        }
+    }
+}
+
+/// Ends at once all that is over, and frees its space. `report` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_store_sweep(
+    store: *const mcask_store,
+    report: *mut mcask_sweep_report,
+    error: *mut *mut mcask_error,
+) -> i32 {
+    // SAFETY: convention 2.
+    unsafe {
+        call(error, || {
+            let store = shared(store)?;
+            if report.is_null() {
+                store.sweep()?;
+                return Ok(());
+            }
+            text::fill("report", report, || {
+                let done = store.sweep()?;
+                Ok(mcask_sweep_report {
+                    expired: done.expired,
+                    segments_freed: done.segments_freed,
+                    files_freed: done.files_freed,
+                    ..mcask_sweep_report::default()
+                })
+            })
+        })
+    }
+}
+
+/// Writes the catalog down now, so that the next open reads less of the log.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_store_checkpoint_catalog(
+    store: *const mcask_store,
+    error: *mut *mut mcask_error,
+) -> i32 {
+    // SAFETY: convention 2.
+    unsafe { call(error, || Ok(shared(store)?.checkpoint_catalog()?)) }
+}
+
+/// Drops the index and builds it anew from the log; gives the number of its rows. Never needed: a damaged index
+/// is found and mended by itself.
+///
+/// `progress`, which may be NULL, hears what is done of what there is, in this thread; it must not call the
+/// store.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_store_rebuild_index(
+    store: *const mcask_store,
+    progress: Option<unsafe extern "C" fn(context: *mut c_void, done: u64, total: u64)>,
+    context: *mut c_void,
+    rows: *mut u64,
+    error: *mut *mut mcask_error,
+) -> i32 {
+    // SAFETY: convention 2; the progress function is called while the call lasts.
+    unsafe {
+        clear(rows);
+        call(error, || {
+            let count = shared(store)?.rebuild_index(&mut |done, total| {
+                if let Some(progress) = progress {
+                    progress(context, done, total);
+                }
+            })?;
+            give(rows, count);
+            Ok(())
+        })
+    }
+}
+
+/// Every name, of whatever account, that holds the content with this digest: a page of all of them, `accounts`
+/// set, to be freed with mcask_page_free(). A scan of all names. For the owner of the store: a digest is not a
+/// permission.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_store_names_of(
+    store: *const mcask_store,
+    digest: *const mcask_digest,
+    page: *mut *mut mcask_page,
+    error: *mut *mut mcask_error,
+) -> i32 {
+    // SAFETY: convention 2.
+    unsafe {
+        clear(page);
+        call(error, || {
+            wanted("page", page)?;
+            let names = shared(store)?.names_of(&digest::needed(digest)?)?;
+            give(page, page_of_names(&names));
+            Ok(())
+        })
+    }
+}
+
+/// Takes down every name, of whatever account, that holds the content with this digest; gives their number.
+/// Durable when it returns. While it runs, the content cannot be put. If it is broken off, calling it again
+/// goes on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_store_purge_digest(
+    store: *const mcask_store,
+    digest: *const mcask_digest,
+    purged: *mut u64,
+    error: *mut *mut mcask_error,
+) -> i32 {
+    // SAFETY: convention 2.
+    unsafe {
+        clear(purged);
+        call(error, || {
+            give(purged, shared(store)?.purge_digest(&digest::needed(digest)?)?);
+            Ok(())
+        })
+    }
+}
