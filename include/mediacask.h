@@ -24,15 +24,15 @@
  *     want to be different: fields that later versions append then keep their default. NULL is all defaults.
  *  9. Blobs own what they need. The pointer of mcask_blob_data() is valid until mcask_blob_free(), whatever
  *     becomes of the name, the account and the store. No byte is copied.
- * 10. Threads. A store, an account and a blob may be used by any number of threads at once; a reader, a writer and
- *     a batch by one thread at a time. A handle is freed when no call uses it; a store may be closed while calls
+ * 10. Threads. A store, an account and a blob may be used by any number of threads at once; a reader, a writer, a
+ *     batch and a feed by one thread at a time. A handle is freed when no call uses it; a store may be closed while calls
  *     are under way: they end first, or are answered with MCASK_E_CLOSED.
  * 11. Fork. In the child every call with a handle of the parent's answers MCASK_E_FORKED and touches no file;
  *     blobs and readers go on reading, and freeing is safe. The child may open other stores.
  * 12. The library never unwinds into its caller: its own failure is MCASK_E_INTERNAL. It writes nothing to standard
  *     output or error, installs no signal handlers, and ends no process. Callbacks must return to it: neither
  *     exceptions nor longjmp may pass through.
- * 13. A store, account, reader, writer or batch that is used after it was freed is answered with MCASK_E_MISUSE,
+ * 13. A store, account, reader, writer, batch or feed that is used after it was freed is answered with MCASK_E_MISUSE,
  *     and freeing it once more does nothing, until its memory is given out again: a help in finding mistakes, not
  *     a promise.
  * 14. Durable means: after fdatasync, on the disk. A call that writes says when it is.
@@ -145,6 +145,9 @@
 // The program does so, by mcask_store_sweep() and mcask_store_sync().
 #define MCASK_UPKEEP_BY_HAND 1
 
+// A number that the library chooses.
+#define MCASK_DEFAULT UINT64_MAX
+
 // Of a put: as MCASK_EXPIRY_POLICY. Of an update: as it was.
 #define MCASK_EXPIRY_DEFAULT 0
 
@@ -175,6 +178,18 @@
 // The index is kept in memory for this process.
 #define MCASK_INDEX_IN_MEMORY 2
 
+// A name was given content, by a put or a copy; whether it had some before or not.
+#define MCASK_EVENT_PUT 0
+
+// Its metadata or its expiry changed; its content did not.
+#define MCASK_EVENT_UPDATE 1
+
+// It was deleted, or purged.
+#define MCASK_EVENT_DELETE 2
+
+// Its time had come. Said when it is swept, normally within a second.
+#define MCASK_EVENT_EXPIRE 3
+
 // The names of one account. Any number of threads may use it at once.
 typedef struct mcask_account mcask_account;
 
@@ -187,6 +202,9 @@ typedef struct mcask_batch mcask_batch;
 // Its bytes stay where they are and as they are until then: after the name was overwritten or deleted, after
 // the store was closed and freed, and in a child made by fork. Any number of threads may use it at once.
 typedef struct mcask_blob mcask_blob;
+
+// A feed of events. One thread at a time may use it.
+typedef struct mcask_events mcask_events;
 
 // A reader over the content of a name. One thread at a time may use it.
 typedef struct mcask_reader mcask_reader;
@@ -229,16 +247,21 @@ typedef struct mcask_store_options {
     int32_t upkeep;
     // Leave it 0.
     int32_t reserved;
-    // How long a MCASK_DURABILITY_OS write may stay unsynced, in milliseconds. 0: the default, 100.
+    // How long a MCASK_DURABILITY_OS write may stay unsynced, in milliseconds. MCASK_DEFAULT: 100.
     uint64_t os_sync_interval_ms;
-    // Content of this many bytes or more is kept as a file of its own. 0: the default, 4 MiB; at most a quarter
-    // of a segment.
+    // Content of this many bytes or more is kept as a file of its own; at most a quarter of a segment.
+    // MCASK_DEFAULT: 4 MiB.
     uint64_t file_threshold;
-    // Bytes of every segment, 64 KiB to 1 GiB in whole pages of 4 KiB. 0: the default, 8 MiB while the store is
+    // Bytes of every segment, 64 KiB to 1 GiB in whole pages of 4 KiB. MCASK_DEFAULT: 8 MiB while the store is
     // under 256 MiB, then 128 MiB.
     uint64_t segment_len;
-    // Bytes that may be cached of the index; it takes about twice that. 0: the default, 64 MiB.
+    // Bytes that may be cached of the index; it takes about twice that. MCASK_DEFAULT: 64 MiB.
     uint64_t index_cache_bytes;
+    // Bytes of segments and files that may be kept for each hundred that are needed, 105 to 10000; compaction holds
+    // the store to it. MCASK_DEFAULT: 130.
+    uint64_t space_amplification_percent;
+    // How long compaction keeps the records that feeds of events read, in milliseconds. MCASK_DEFAULT: an hour.
+    uint64_t events_keep_ms;
     // Where the store reads the time, in Unix milliseconds; NULL: the machine's clock. Called from any thread,
     // often, until the last handle of the store is freed; it must not call the store.
     int64_t (*clock)(void *context);
@@ -247,21 +270,8 @@ typedef struct mcask_store_options {
 } mcask_store_options;
 
 #define MCASK_STORE_OPTIONS_INIT \
-    { sizeof(mcask_store_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL }
-
-// What a sweep did. Begin with MCASK_SWEEP_REPORT_INIT.
-typedef struct mcask_sweep_report {
-    // Set by the _INIT macro.
-    size_t struct_size;
-    // Entries that were over.
-    uint64_t expired;
-    // Segments that became spares or were removed.
-    uint64_t segments_freed;
-    // Files of large contents that were removed.
-    uint64_t files_freed;
-} mcask_sweep_report;
-
-#define MCASK_SWEEP_REPORT_INIT { sizeof(mcask_sweep_report), 0, 0, 0 }
+    { sizeof(mcask_store_options), 0, 0, 0, 0, 0, 0, MCASK_DEFAULT, MCASK_DEFAULT, MCASK_DEFAULT, MCASK_DEFAULT, \
+      MCASK_DEFAULT, MCASK_DEFAULT, NULL, NULL }
 
 // The BLAKE3 hash of a content. A plain value, to be copied and compared.
 typedef struct mcask_digest {
@@ -547,6 +557,8 @@ typedef struct mcask_stats {
     uint64_t groups;
     // Bytes written to the log since open, headers and padding included.
     uint64_t log_bytes_written;
+    // Bytes that compaction has written since open.
+    uint64_t compacted_bytes;
     // Requests to write since open.
     uint64_t puts;
     // Puts since open whose content was there already.
@@ -560,7 +572,7 @@ typedef struct mcask_stats {
 } mcask_stats;
 
 #define MCASK_STATS_INIT \
-    { sizeof(mcask_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0 }
+    { sizeof(mcask_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0 }
 
 // What one account holds; part of mcask_accounts.
 typedef struct mcask_account_info {
@@ -596,6 +608,28 @@ typedef struct mcask_damage {
     const char *what;
 } mcask_damage;
 
+// A number with its name.
+typedef struct mcask_count {
+    // What is counted: `segments_freed`, say.
+    const char *name;
+    // How many.
+    uint64_t count;
+} mcask_count;
+
+// A run of upkeep; part of mcask_health.
+typedef struct mcask_activity {
+    // When it ended, by the store's clock, in Unix milliseconds.
+    int64_t at_unix_ms;
+    // How long it took, in milliseconds.
+    uint64_t duration_ms;
+    // Why it failed; NULL when it did not.
+    const char *error;
+    // What it came to: the fields of its report.
+    const struct mcask_count *counts;
+    // How many there are.
+    size_t count_count;
+} mcask_activity;
+
 // How a store does. Yours: free it with mcask_health_free(). Texts end with NUL.
 //
 // The library may add fields at the end; it alone makes such structs.
@@ -622,11 +656,137 @@ typedef struct mcask_health {
     uint64_t recovery_segments;
     // How long that took, in milliseconds.
     uint64_t recovery_duration_ms;
-    // Damage that was found when the store was opened.
+    // Damage that was found when the store was opened, and since.
     const struct mcask_damage *damage;
     // How many there are.
     size_t damage_count;
+    // What upkeep did last of each kind, since open; NULL: nothing yet.
+    const struct mcask_activity *last_sweep;
+    // Likewise.
+    const struct mcask_activity *last_compaction;
+    // Likewise.
+    const struct mcask_activity *last_verify;
+    // Likewise.
+    const struct mcask_activity *last_catalog_checkpoint;
 } mcask_health;
+
+// What a sweep did. Begin with MCASK_SWEEP_REPORT_INIT.
+typedef struct mcask_sweep_report {
+    // Set by the _INIT macro.
+    size_t struct_size;
+    // Entries that were over.
+    uint64_t expired;
+    // Segments that became spares or were removed.
+    uint64_t segments_freed;
+    // Files of large contents that were removed.
+    uint64_t files_freed;
+} mcask_sweep_report;
+
+#define MCASK_SWEEP_REPORT_INIT { sizeof(mcask_sweep_report), 0, 0, 0 }
+
+// What a compaction did. Begin with MCASK_COMPACT_REPORT_INIT.
+typedef struct mcask_compact_report {
+    // Set by the _INIT macro.
+    size_t struct_size;
+    // Segments of which what was needed was gathered elsewhere.
+    uint64_t segments_compacted;
+    // Segments that left the log, those in which nothing was needed included.
+    uint64_t segments_freed;
+    // Files of large contents that were removed.
+    uint64_t files_freed;
+    // Bytes written: what was gathered.
+    uint64_t bytes_rewritten;
+    // Bytes of the segments and files that have gone, less those written.
+    uint64_t bytes_freed;
+} mcask_compact_report;
+
+#define MCASK_COMPACT_REPORT_INIT { sizeof(mcask_compact_report), 0, 0, 0, 0, 0 }
+
+// How a store is verified. Begin with MCASK_VERIFY_OPTIONS_INIT.
+typedef struct mcask_verify_options {
+    // Set by the _INIT macro.
+    size_t struct_size;
+    // Most bytes to read in a second; MCASK_NO_LIMIT: as fast as the disk gives them.
+    uint64_t bytes_per_sec;
+    // The `resume` of a report that was broken off, to go on from there; NULL: from the beginning.
+    const char *resume;
+    // Its length.
+    size_t resume_len;
+    // Not 0: damage is set aside and put right where that can be done; 0: it is only reported.
+    int32_t repair;
+    // Leave it 0.
+    int32_t reserved;
+} mcask_verify_options;
+
+#define MCASK_VERIFY_OPTIONS_INIT { sizeof(mcask_verify_options), MCASK_NO_LIMIT, NULL, MCASK_NTS, 0, 0 }
+
+// Bytes that are not what was written, and what they cost; part of mcask_verify_report.
+typedef struct mcask_damaged {
+    // The file.
+    const char *path;
+    // Where in the file it begins, in bytes.
+    uint64_t offset;
+    // How many bytes are concerned; 0 when the whole file is, or what should be there is missing.
+    uint64_t len;
+    // The content that was hit; NULL if none was.
+    const struct mcask_digest *digest;
+    // The names that were hit, and, place for place, their accounts.
+    const char *const *names;
+    // The accounts of the names.
+    const char *const *accounts;
+    // How many names there are.
+    size_t name_count;
+    // What was found, as a sentence.
+    const char *what;
+    // What repair would do about it; after a repair, what it did.
+    const char *remedy;
+} mcask_damaged;
+
+// What a verification found. Yours: free it with mcask_verify_report_free(). Texts end with NUL.
+//
+// The library may add fields at the end; it alone makes such structs.
+typedef struct mcask_verify_report {
+    // Bytes that were read.
+    uint64_t bytes_checked;
+    // Contents that were read as a whole and hashed.
+    uint64_t contents_checked;
+    // Names whose entries were looked up in the log.
+    uint64_t entries_checked;
+    // What is damaged.
+    const struct mcask_damaged *const *damaged;
+    // How many there are.
+    size_t damaged_count;
+    // Contents whose count of references, in memory, is not the number of their names.
+    uint64_t wrong_references;
+    // Accounts whose rows in the index are not what the log says. Listings do not believe such rows.
+    uint64_t index_differences;
+    // How many of these were put right or set aside; 0 without repair.
+    uint64_t repaired;
+    // Where to go on, if it was broken off; else NULL.
+    const char *resume;
+} mcask_verify_report;
+
+// Something that happened to a name. Yours: free it with mcask_event_free(). Texts end with NUL.
+//
+// The library may add fields at the end; it alone makes such structs.
+typedef struct mcask_event {
+    // Its place in the order of all events of the store. Of a put and an update it is the entry's generation.
+    uint64_t sequence;
+    // One of MCASK_EVENT_; later versions may have more.
+    int32_t kind;
+    // 0.
+    int32_t reserved;
+    // The account of the name.
+    const char *account;
+    // The name.
+    const char *name;
+    // Its length.
+    size_t name_len;
+    // What the name holds, or held.
+    struct mcask_digest digest;
+    // When it happened, in Unix milliseconds.
+    int64_t at_unix_ms;
+} mcask_event;
 
 #ifdef __cplusplus
 extern "C" {
@@ -671,28 +831,6 @@ void mcask_store_free(struct mcask_store *store);
 // Makes durable all that was written with MCASK_DURABILITY_OS.
 int32_t mcask_store_sync(const struct mcask_store *store,
                          struct mcask_error **error);
-
-// Ends at once all that is over, and frees its space. `report` may be NULL.
-int32_t mcask_store_sweep(const struct mcask_store *store,
-                          struct mcask_sweep_report *report,
-                          struct mcask_error **error);
-
-// Writes the catalog down now, so that the next open reads less of the log.
-int32_t mcask_store_checkpoint_catalog(const struct mcask_store *store,
-                                       struct mcask_error **error);
-
-// Drops the index and builds it anew from the log; gives the number of its rows. Never needed: a damaged index
-// is found and mended by itself.
-//
-// `progress`, which may be NULL, hears what is done of what there is, in this thread; it must not call the
-// store.
-int32_t mcask_store_rebuild_index(const struct mcask_store *store,
-                                  void (*progress)(void *context,
-                                                   uint64_t done,
-                                                   uint64_t total),
-                                  void *context,
-                                  uint64_t *rows,
-                                  struct mcask_error **error);
 
 // Every name, of whatever account, that holds the content with this digest: a page of all of them, `accounts`
 // set, to be freed with mcask_page_free(). A scan of all names. For the owner of the store: a digest is not a
@@ -1009,6 +1147,87 @@ int32_t mcask_store_health(const struct mcask_store *store,
 
 // Frees a health; NULL is fine.
 void mcask_health_free(struct mcask_health *health);
+
+/* ---- Upkeep by hand ---- */
+
+// Ends at once all that is over, and frees its space. `report` may be NULL.
+int32_t mcask_store_sweep(const struct mcask_store *store,
+                          struct mcask_sweep_report *report,
+                          struct mcask_error **error);
+
+// Writes the catalog down now, so that the next open reads less of the log.
+int32_t mcask_store_checkpoint_catalog(const struct mcask_store *store,
+                                       struct mcask_error **error);
+
+// Drops the index and builds it anew from the log; gives the number of its rows. Never needed: a damaged index
+// is found and mended by itself.
+//
+// `progress`, which may be NULL, hears what is done of what there is, in this thread; it must not call the
+// store.
+int32_t mcask_store_rebuild_index(const struct mcask_store *store,
+                                  void (*progress)(void *context,
+                                                   uint64_t done,
+                                                   uint64_t total),
+                                  void *context,
+                                  uint64_t *rows,
+                                  struct mcask_error **error);
+
+// Compacts all segments that are worth it, now. Upkeep does so by itself where space demands it. `report` may be
+// NULL.
+int32_t mcask_store_compact(const struct mcask_store *store,
+                            struct mcask_compact_report *report,
+                            struct mcask_error **error);
+
+// Reads everything that is stored and checks it: records, contents by CRC and BLAKE3, references, the index. Free
+// the report with mcask_verify_report_free(). `options` may be NULL.
+//
+// `progress`, which may be NULL, hears how far it is, in this thread; when it answers anything but 0, the
+// verification breaks off, and the report says where to go on.
+int32_t mcask_store_verify(const struct mcask_store *store,
+                           const struct mcask_verify_options *options,
+                           int32_t (*progress)(void *context,
+                                               uint64_t bytes_checked,
+                                               uint64_t bytes_total,
+                                               uint64_t damaged),
+                           void *context,
+                           struct mcask_verify_report **report,
+                           struct mcask_error **error);
+
+// Frees the report of a verification; NULL is fine.
+void mcask_verify_report_free(struct mcask_verify_report *report);
+
+/* ---- Events ---- */
+
+// A feed of what happens after a sequence number: the last one that was seen, mcask_store_events_floor(), or 0
+// for all there is. Free it with mcask_events_free().
+//
+// What has been compacted away cannot be told: an `after` below the floor is MCASK_E_INVALID_TOKEN.
+int32_t mcask_events_open(const struct mcask_store *store,
+                          uint64_t after,
+                          struct mcask_events **events,
+                          struct mcask_error **error);
+
+// The next event; NULL when there is none yet after waiting `timeout_ms` for it, which may be 0. Free it with
+// mcask_event_free(). Only what is durable is told.
+//
+// MCASK_E_CORRUPT tells of a stretch of the log that is damaged: its events are lost, and the feed goes on behind
+// it. A wait ends early with MCASK_E_CLOSED when the store is closed.
+int32_t mcask_events_next(struct mcask_events *events,
+                          uint64_t timeout_ms,
+                          struct mcask_event **event,
+                          struct mcask_error **error);
+
+// The highest sequence number of which a record may have been compacted away: mcask_events_open() goes back no
+// further.
+int32_t mcask_store_events_floor(const struct mcask_store *store,
+                                 uint64_t *floor,
+                                 struct mcask_error **error);
+
+// Frees an event; NULL is fine.
+void mcask_event_free(struct mcask_event *event);
+
+// Frees a feed; NULL is fine.
+void mcask_events_free(struct mcask_events *events);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -294,6 +294,71 @@ static void count_calls(void *context, uint64_t done, uint64_t total) {
     ++*(int *)context;
 }
 
+static int32_t stop_at_once(void *context, uint64_t checked, uint64_t total, uint64_t damaged) {
+    CHECK(checked <= total && damaged == 0);
+    return ++*(int *)context;
+}
+
+static void check_upkeep(mcask_store *store) {
+    mcask_compact_report compacted = MCASK_COMPACT_REPORT_INIT;
+    mcask_verify_options options = MCASK_VERIFY_OPTIONS_INIT;
+    mcask_verify_report *report;
+    mcask_stats stats = MCASK_STATS_INIT;
+    mcask_health *health;
+    char *resume;
+    int calls = 0;
+    OK(mcask_store_compact(store, NULL, ERROR));
+    OK(mcask_store_compact(store, &compacted, ERROR));
+    CHECK(compacted.segments_compacted == 0);
+    OK(mcask_store_stats(store, &stats, ERROR));
+    OK(mcask_store_verify(store, NULL, NULL, NULL, &report, ERROR));
+    CHECK(report->entries_checked == stats.names && report->contents_checked >= stats.contents);
+    CHECK(report->damaged_count == 0 && report->damaged == NULL && report->resume == NULL);
+    mcask_verify_report_free(report);
+    OK(mcask_store_verify(store, &options, stop_at_once, &calls, &report, ERROR));
+    CHECK(calls == 1 && report->resume);
+    resume = strdup(report->resume);
+    mcask_verify_report_free(report);
+    options.resume = resume;
+    options.repair = 1;
+    OK(mcask_store_verify(store, &options, NULL, NULL, &report, ERROR));
+    CHECK(report->resume == NULL && report->repaired == 0);
+    mcask_verify_report_free(report);
+    free(resume);
+    OK(mcask_store_health(store, &health, ERROR));
+    CHECK(health->last_verify && health->last_verify->error == NULL && health->last_verify->count_count > 0);
+    CHECK(strcmp(health->last_verify->counts[0].name, "bytes_checked") == 0);
+    mcask_health_free(health);
+}
+
+static void check_events(mcask_store *store, mcask_account *media) {
+    mcask_events *events;
+    mcask_event *event;
+    uint64_t floor, last = 0;
+    int count = 0;
+    OK(mcask_store_events_floor(store, &floor, ERROR));
+    OK(mcask_events_open(store, floor, &events, ERROR));
+    for (;;) {
+        OK(mcask_events_next(events, 0, &event, ERROR));
+        if (!event) {
+            break;
+        }
+        CHECK(event->sequence > last && event->at_unix_ms > 0 && strlen(event->name) == event->name_len);
+        last = event->sequence;
+        count++;
+        mcask_event_free(event);
+    }
+    CHECK(count > 10);
+    OK(mcask_events_next(events, 1, &event, ERROR));
+    CHECK(event == NULL);
+    put(media, "seen", "in the feed");
+    OK(mcask_events_next(events, 60000, &event, ERROR));
+    CHECK(event->kind == MCASK_EVENT_PUT && strcmp(event->name, "seen") == 0);
+    CHECK(strcmp(event->account, "5500001") == 0);
+    mcask_event_free(event);
+    mcask_events_free(events);
+}
+
 static void check_store_wide(mcask_store *store, mcask_account *media) {
     mcask_stats stats = MCASK_STATS_INIT;
     mcask_sweep_report report = MCASK_SWEEP_REPORT_INIT;
@@ -351,6 +416,8 @@ int main(int argc, char **argv) {
     check_batch(media);
     check_policy(store);
     check_store_wide(store, media);
+    check_upkeep(store);
+    check_events(store, media);
 
     OK(mcask_account_get(media, "part/1", MCASK_NTS, &blob, ERROR));
     OK(mcask_store_close(store, ERROR));

@@ -67,10 +67,12 @@ fn keep_place(info: &PanicHookInfo<'_>) {
 }
 
 fn panicked(payload: Box<dyn Any + Send>) -> Failure {
-    let message = payload.downcast_ref::<String>().cloned();
-    let message = message.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string));
+    let message = payload
+        .downcast::<String>()
+        .map(|text| *text)
+        .or_else(|payload| payload.downcast::<&str>().map(|text| (*text).to_owned()));
     // What else was thrown may panic again when it is dropped.
-    std::mem::forget(payload);
+    let message = message.map_err(std::mem::forget).ok();
     let me = thread::current().id();
     let place = PANICS.try_lock().ok().and_then(|mut panics| {
         let at = panics.iter().rposition(|(thread, _)| *thread == me)?;

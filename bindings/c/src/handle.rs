@@ -55,6 +55,7 @@ macro_rules! opaque {
 pub(crate) use opaque;
 
 /// What a handle points to.
+#[repr(C)] // The state in front, whatever is held.
 pub(crate) struct Shell<T> {
     state: AtomicU32,
     /// `None` once freed. Guarded by the state.

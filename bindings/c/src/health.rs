@@ -4,8 +4,9 @@ use std::ffi::{CString, c_char};
 use std::path::Path;
 use std::ptr::null;
 
-use cask::{Health, IndexState};
+use cask::{Activity, Health, IndexState};
 
+use crate::entry::unix_ms;
 use crate::error::mcask_error;
 use crate::guard::{call, clear, free, give, wanted};
 use crate::handle::shared;
@@ -31,6 +32,31 @@ pub struct mcask_damage {
     pub len: u64,
     /// What is wrong there.
     pub what: *const c_char,
+}
+
+/// A number with its name.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mcask_count {
+    /// What is counted: `segments_freed`, say.
+    pub name: *const c_char,
+    /// How many.
+    pub count: u64,
+}
+
+/// A run of upkeep; part of mcask_health.
+#[repr(C)]
+pub struct mcask_activity {
+    /// When it ended, by the store's clock, in Unix milliseconds.
+    pub at_unix_ms: i64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Why it failed; NULL when it did not.
+    pub error: *const c_char,
+    /// What it came to: the fields of its report.
+    pub counts: *const mcask_count,
+    /// How many there are.
+    pub count_count: usize,
 }
 
 /// How a store does. Yours: free it with mcask_health_free(). Texts end with NUL.
@@ -60,10 +86,18 @@ pub struct mcask_health {
     pub recovery_segments: u64,
     /// How long that took, in milliseconds.
     pub recovery_duration_ms: u64,
-    /// Damage that was found when the store was opened.
+    /// Damage that was found when the store was opened, and since.
     pub damage: *const mcask_damage,
     /// How many there are.
     pub damage_count: usize,
+    /// What upkeep did last of each kind, since open; NULL: nothing yet.
+    pub last_sweep: *const mcask_activity,
+    /// Likewise.
+    pub last_compaction: *const mcask_activity,
+    /// Likewise.
+    pub last_verify: *const mcask_activity,
+    /// Likewise.
+    pub last_catalog_checkpoint: *const mcask_activity,
 }
 
 /// The health with what it points to.
@@ -72,6 +106,32 @@ struct Kept {
     shown: mcask_health,
     _texts: Vec<CString>,
     _damage: Box<[mcask_damage]>,
+    _last: [Option<Box<KeptActivity>>; 4],
+}
+
+/// An activity with what it points to.
+#[repr(C)]
+struct KeptActivity {
+    shown: mcask_activity,
+    _texts: Vec<CString>,
+    _counts: Box<[mcask_count]>,
+}
+
+fn activity(told: &Activity) -> KeptActivity {
+    let mut texts: Vec<CString> = told.counts.iter().map(|(name, _)| c_text(name)).collect();
+    let counts =
+        told.counts.iter().zip(&texts).map(|((_, count), name)| mcask_count { name: name.as_ptr(), count: *count });
+    let counts: Box<[mcask_count]> = counts.collect();
+    let error = told.error.as_deref().map(c_text);
+    let shown = mcask_activity {
+        at_unix_ms: unix_ms(told.at),
+        duration_ms: u64::try_from(told.duration.as_millis()).unwrap_or(u64::MAX),
+        error: error.as_ref().map_or(null(), |error| error.as_ptr()),
+        counts: if counts.is_empty() { null() } else { counts.as_ptr() },
+        count_count: counts.len(),
+    };
+    texts.extend(error);
+    KeptActivity { shown, _texts: texts, _counts: counts }
 }
 
 /// A path for C: as the system has it, cut at no byte.
@@ -104,6 +164,10 @@ fn lend(health: &Health) -> *mut mcask_health {
     });
     let damage: Box<[mcask_damage]> = damage.collect();
     let recovery = &health.recovery;
+    let last = [&health.last.sweep, &health.last.compaction, &health.last.verify, &health.last.catalog_checkpoint];
+    let last = last.map(|told| told.as_ref().map(|told| Box::new(activity(told))));
+    let [last_sweep, last_compaction, last_verify, last_catalog_checkpoint] =
+        last.each_ref().map(|kept| kept.as_ref().map_or(null(), |kept| &raw const kept.shown));
     let shown = mcask_health {
         poisoned,
         trouble,
@@ -118,8 +182,12 @@ fn lend(health: &Health) -> *mut mcask_health {
         recovery_duration_ms: u64::try_from(recovery.duration.as_millis()).unwrap_or(u64::MAX),
         damage: if damage.is_empty() { null() } else { damage.as_ptr() },
         damage_count: damage.len(),
+        last_sweep,
+        last_compaction,
+        last_verify,
+        last_catalog_checkpoint,
     };
-    Box::into_raw(Box::new(Kept { shown, _texts: texts, _damage: damage })).cast()
+    Box::into_raw(Box::new(Kept { shown, _texts: texts, _damage: damage, _last: last })).cast()
 }
 
 /// How the store does; works after an error has stopped all writing, and in a child made by fork, too. Free it

@@ -49,5 +49,13 @@ pub mod stats;
 
 pub mod health;
 
+pub mod upkeep;
+
+pub mod events;
+
 #[cfg(feature = "panic")]
 pub mod panic;
+
+// For the tests, which know the core by this library only: both have the same name.
+#[doc(hidden)]
+pub use cask::{FACES, Face};

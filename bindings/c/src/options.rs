@@ -215,7 +215,7 @@ fn expiry(given: i32, ms: i64) -> Result<Option<Expiry>> {
         MCASK_EXPIRY_DEFAULT => return Ok(None),
         MCASK_EXPIRY_AFTER => after()?,
         MCASK_EXPIRY_AT => Expiry::At(time(ms)),
-        _ => text::choice("expiry", given - 1, &[Expiry::Policy, Expiry::Never])?,
+        _ => text::choice("expiry less 1", given.wrapping_sub(1), &[Expiry::Policy, Expiry::Never])?,
     }))
 }
 

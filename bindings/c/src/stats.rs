@@ -50,6 +50,8 @@ pub struct mcask_stats {
     pub groups: u64,
     /// Bytes written to the log since open, headers and padding included.
     pub log_bytes_written: u64,
+    /// Bytes that compaction has written since open.
+    pub compacted_bytes: u64,
     /// Requests to write since open.
     pub puts: u64,
     /// Puts since open whose content was there already.
@@ -83,6 +85,7 @@ impl From<Stats> for mcask_stats {
             syncs: stats.syncs,
             groups: stats.groups,
             log_bytes_written: stats.log_bytes_written,
+            compacted_bytes: stats.compacted_bytes,
             puts: stats.puts,
             dedup_hits: stats.dedup_hits,
             catalog_bytes: stats.catalog_bytes,

@@ -52,6 +52,9 @@ pub const MCASK_UPKEEP_BACKGROUND: i32 = 0;
 /// The program does so, by mcask_store_sweep() and mcask_store_sync().
 pub const MCASK_UPKEEP_BY_HAND: i32 = 1;
 
+/// A number that the library chooses.
+pub const MCASK_DEFAULT: u64 = u64::MAX;
+
 /// How a store is opened. Begin with MCASK_STORE_OPTIONS_INIT.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -70,16 +73,21 @@ pub struct mcask_store_options {
     pub upkeep: i32,
     /// Leave it 0.
     pub reserved: i32,
-    /// How long a MCASK_DURABILITY_OS write may stay unsynced, in milliseconds. 0: the default, 100.
+    /// How long a MCASK_DURABILITY_OS write may stay unsynced, in milliseconds. MCASK_DEFAULT: 100.
     pub os_sync_interval_ms: u64,
-    /// Content of this many bytes or more is kept as a file of its own. 0: the default, 4 MiB; at most a quarter
-    /// of a segment.
+    /// Content of this many bytes or more is kept as a file of its own; at most a quarter of a segment.
+    /// MCASK_DEFAULT: 4 MiB.
     pub file_threshold: u64,
-    /// Bytes of every segment, 64 KiB to 1 GiB in whole pages of 4 KiB. 0: the default, 8 MiB while the store is
+    /// Bytes of every segment, 64 KiB to 1 GiB in whole pages of 4 KiB. MCASK_DEFAULT: 8 MiB while the store is
     /// under 256 MiB, then 128 MiB.
     pub segment_len: u64,
-    /// Bytes that may be cached of the index; it takes about twice that. 0: the default, 64 MiB.
+    /// Bytes that may be cached of the index; it takes about twice that. MCASK_DEFAULT: 64 MiB.
     pub index_cache_bytes: u64,
+    /// Bytes of segments and files that may be kept for each hundred that are needed, 105 to 10000; compaction holds
+    /// the store to it. MCASK_DEFAULT: 130.
+    pub space_amplification_percent: u64,
+    /// How long compaction keeps the records that feeds of events read, in milliseconds. MCASK_DEFAULT: an hour.
+    pub events_keep_ms: u64,
     /// Where the store reads the time, in Unix milliseconds; NULL: the machine's clock. Called from any thread,
     /// often, until the last handle of the store is freed; it must not call the store.
     pub clock: Option<unsafe extern "C" fn(context: *mut c_void) -> i64>,
@@ -99,10 +107,12 @@ impl Default for mcask_store_options {
             verify: MCASK_VERIFY_ALWAYS,
             upkeep: MCASK_UPKEEP_BACKGROUND,
             reserved: 0,
-            os_sync_interval_ms: 0,
-            file_threshold: 0,
-            segment_len: 0,
-            index_cache_bytes: 0,
+            os_sync_interval_ms: MCASK_DEFAULT,
+            file_threshold: MCASK_DEFAULT,
+            segment_len: MCASK_DEFAULT,
+            index_cache_bytes: MCASK_DEFAULT,
+            space_amplification_percent: MCASK_DEFAULT,
+            events_keep_ms: MCASK_DEFAULT,
             clock: None,
             clock_context: null_mut(),
         }
@@ -144,17 +154,25 @@ impl mcask_store_options {
         if self.reserved != 0 {
             return Err(Failure::misuse("`reserved` is not 0; initialize the options with their _INIT macro"));
         }
-        if self.os_sync_interval_ms != 0 {
+        if self.os_sync_interval_ms != MCASK_DEFAULT {
             options = options.os_sync_interval(Duration::from_millis(self.os_sync_interval_ms));
         }
-        if self.file_threshold != 0 {
+        if self.file_threshold != MCASK_DEFAULT {
             options = options.file_threshold(self.file_threshold);
         }
-        if self.segment_len != 0 {
+        if self.segment_len != MCASK_DEFAULT {
             options = options.segment_len(self.segment_len);
         }
-        if self.index_cache_bytes != 0 {
+        if self.index_cache_bytes != MCASK_DEFAULT {
             options = options.index_cache_bytes(self.index_cache_bytes);
+        }
+        if self.space_amplification_percent != MCASK_DEFAULT {
+            #[allow(clippy::cast_precision_loss)] // What is too large to be told apart is refused.
+            let percent = self.space_amplification_percent as f64;
+            options = options.space_amplification(percent / 100.0);
+        }
+        if self.events_keep_ms != MCASK_DEFAULT {
+            options = options.events_keep(Duration::from_millis(self.events_keep_ms));
         }
         if let Some(read) = self.clock {
             let hand = Hand { read, context: self.clock_context };
@@ -228,99 +246,6 @@ pub unsafe extern "C" fn mcask_store_free(store: *mut mcask_store) {
 pub unsafe extern "C" fn mcask_store_sync(store: *const mcask_store, error: *mut *mut mcask_error) -> i32 {
     // SAFETY: convention 2.
     unsafe { call(error, || Ok(shared(store)?.sync()?)) }
-}
-
-/// What a sweep did. Begin with MCASK_SWEEP_REPORT_INIT.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct mcask_sweep_report {
-    /// Set by the _INIT macro.
-    pub struct_size: usize,
-    /// Entries that were over.
-    pub expired: u64,
-    /// Segments that became spares or were removed.
-    pub segments_freed: u64,
-    /// Files of large contents that were removed.
-    pub files_freed: u64,
-}
-
-impl Struct for mcask_sweep_report {}
-
-impl Default for mcask_sweep_report {
-    fn default() -> mcask_sweep_report {
-        mcask_sweep_report {
-            struct_size: size_of::<mcask_sweep_report>(),
-            expired: 0,
-            segments_freed: 0,
-            files_freed: 0,
-        }
-    }
-}
-
-/// Ends at once all that is over, and frees its space. `report` may be NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mcask_store_sweep(
-    store: *const mcask_store,
-    report: *mut mcask_sweep_report,
-    error: *mut *mut mcask_error,
-) -> i32 {
-    // SAFETY: convention 2.
-    unsafe {
-        call(error, || {
-            let store = shared(store)?;
-            if report.is_null() {
-                store.sweep()?;
-                return Ok(());
-            }
-            text::fill("report", report, || {
-                let done = store.sweep()?;
-                Ok(mcask_sweep_report {
-                    expired: done.expired,
-                    segments_freed: done.segments_freed,
-                    files_freed: done.files_freed,
-                    ..mcask_sweep_report::default()
-                })
-            })
-        })
-    }
-}
-
-/// Writes the catalog down now, so that the next open reads less of the log.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mcask_store_checkpoint_catalog(
-    store: *const mcask_store,
-    error: *mut *mut mcask_error,
-) -> i32 {
-    // SAFETY: convention 2.
-    unsafe { call(error, || Ok(shared(store)?.checkpoint_catalog()?)) }
-}
-
-/// Drops the index and builds it anew from the log; gives the number of its rows. Never needed: a damaged index
-/// is found and mended by itself.
-///
-/// `progress`, which may be NULL, hears what is done of what there is, in this thread; it must not call the
-/// store.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mcask_store_rebuild_index(
-    store: *const mcask_store,
-    progress: Option<unsafe extern "C" fn(context: *mut c_void, done: u64, total: u64)>,
-    context: *mut c_void,
-    rows: *mut u64,
-    error: *mut *mut mcask_error,
-) -> i32 {
-    // SAFETY: convention 2; the progress function is called while the call lasts.
-    unsafe {
-        clear(rows);
-        call(error, || {
-            let count = shared(store)?.rebuild_index(&mut |done, total| {
-                if let Some(progress) = progress {
-                    progress(context, done, total);
-                }
-            })?;
-            give(rows, count);
-            Ok(())
-        })
-    }
 }
 
 /// Every name, of whatever account, that holds the content with this digest: a page of all of them, `accounts`

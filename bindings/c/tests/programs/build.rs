@@ -1,4 +1,4 @@
-//! Builds a C program against this library, and runs it.
+//! Builds a C or C++ program against this library, and runs it.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,8 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// What the compilers are to find fault with.
-const WARNINGS: [&str; 7] =
-    ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wstrict-prototypes", "-Werror"];
+const WARNINGS: [&str; 6] = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];
 
 /// The top of the project.
 pub(crate) fn top() -> PathBuf {
@@ -30,19 +29,22 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Builds `tests/c/NAME.c`.
-    pub(crate) fn new(compiler: &str, name: &str, flags: &[&str]) -> Program {
+    /// Builds a source below the top of the project. What it is written in, its name says: `.c` or `.cpp`.
+    pub(crate) fn new(compiler: &str, source: &str, flags: &[&str]) -> Program {
         let dir = TempDir::new().unwrap();
         symlink(built().join("libmediacask.so"), dir.path().join("libmediacask.so.0")).unwrap();
         symlink("libmediacask.so.0", dir.path().join("libmediacask.so")).unwrap();
         let mut command = Command::new(compiler);
-        command.args(WARNINGS).args(flags).args(["-D_GNU_SOURCE", "-O1", "-pthread"]);
+        command.args(WARNINGS).args(["-O1", "-pthread"]);
+        if Path::new(source).extension().is_some_and(|language| language == "c") {
+            command.args(["-std=c11", "-D_GNU_SOURCE", "-Wstrict-prototypes"]);
+        }
+        command.args(flags);
         command.arg(format!("-DMEDIACASK_VERSION=\"{}\"", env!("CARGO_PKG_VERSION")));
-        command.arg("-I").arg(top().join("include"));
-        command.arg(top().join("tests/c").join(name).with_extension("c"));
-        command.arg("-o").arg(dir.path().join("program")).arg("-L").arg(dir.path());
-        command.args(["-lmediacask", "-Wl,-rpath,$ORIGIN"]);
-        let title = format!("{name}, built by {compiler} {}", flags.join(" "));
+        command.arg("-I").arg(top().join("include")).arg("-I").arg(top().join("tests/c"));
+        command.arg(top().join(source)).arg("-o").arg(dir.path().join("program"));
+        command.arg("-L").arg(dir.path()).args(["-lmediacask", "-Wl,-rpath,$ORIGIN"]);
+        let title = format!("{source}, built by {compiler} {}", flags.join(" "));
         let output = command.output().unwrap_or_else(|error| missing(compiler, &error));
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.is_empty(), "{title}:\n{said}");
@@ -84,16 +86,16 @@ fn missing(tool: &str, error: &std::io::Error) -> ! {
 
 /// Runs a program on a new store; it is to end well and say nothing.
 pub(crate) fn runs_well(program: &Program, wrapper: &[&str]) {
+    let said = runs(program, wrapper);
+    assert!(said.is_empty(), "{}: {said}", program.title());
+}
+
+/// Runs a program on a new store; it is to end well. Gives all it said.
+pub(crate) fn runs(program: &Program, wrapper: &[&str]) -> String {
     let store = program.store();
     let mut command = program.command(wrapper);
     let output = command.arg(store).output().unwrap_or_else(|error| missing(wrapper.first().unwrap_or(&"it"), &error));
-    let said = [output.stdout, output.stderr].concat();
-    let title = program.title();
-    assert!(
-        output.status.success() && said.is_empty(),
-        "{title} {}: {}\n{}",
-        wrapper.join(" "),
-        output.status,
-        String::from_utf8_lossy(&said)
-    );
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success(), "{} {}: {}\n{said}", program.title(), wrapper.join(" "), output.status);
+    said
 }

@@ -1,0 +1,86 @@
+/* A program that was compiled when the structs had fewer fields: what it does not know keeps its default, and
+ * nothing is read or written beyond what it has. The structs here are the first fields of those of the header. */
+#include "check.h"
+
+typedef struct {
+    size_t struct_size;
+    const char *content_type;
+    size_t content_type_len;
+} older_put_options;
+
+typedef struct {
+    size_t struct_size;
+    uint64_t names;
+    uint64_t accounts;
+} older_stats;
+
+typedef struct {
+    size_t struct_size;
+    int32_t create, dedup, durability, verify;
+} older_store_options;
+
+typedef struct {
+    size_t struct_size;
+    const char *prefix;
+    size_t prefix_len;
+} older_list_options;
+
+typedef struct {
+    size_t struct_size;
+    uint64_t default_ttl_ms;
+} older_policy;
+
+static mcask_error *error;
+
+int main(int argc, char **argv) {
+    older_store_options opening = {sizeof opening, MCASK_CREATE_IF_MISSING, 0, MCASK_DURABILITY_OS, 0};
+    /* What stands behind them would be refused if it were read. */
+    struct {
+        older_put_options options;
+        uint8_t beyond[256];
+    } putting = {{sizeof(older_put_options), "image/png", MCASK_NTS}, {0}};
+    struct {
+        older_list_options options;
+        uint8_t beyond[256];
+    } listing = {{sizeof(older_list_options), "img/", MCASK_NTS}, {0}};
+    struct {
+        older_stats stats;
+        uint64_t beyond[8];
+    } counting = {{sizeof(older_stats), 0, 0}, {0}};
+    struct {
+        older_policy policy;
+        uint64_t beyond[8];
+    } policies = {{sizeof(older_policy), 60000}, {0}};
+    mcask_store *store;
+    mcask_account *account;
+    mcask_entry *entry;
+    mcask_page *page;
+    int i;
+    memset(putting.beyond, 0xff, sizeof putting.beyond);
+    memset(listing.beyond, 0xff, sizeof listing.beyond);
+    memset(counting.beyond, 0xee, sizeof counting.beyond);
+    memset(policies.beyond, 0, sizeof policies.beyond);
+    CHECK(argc == 2);
+    OK(mcask_store_open(argv[1], MCASK_NTS, (void *)&opening, &store, ERROR));
+    OK(mcask_account_open(store, "5500001", MCASK_NTS, &account, ERROR));
+    OK(mcask_account_set_policy(account, (void *)&policies, ERROR));
+    OK(mcask_account_put(account, "img/a.png", MCASK_NTS, (const uint8_t *)"x", 1, (void *)&putting, &entry, ERROR));
+    CHECK(strcmp(entry->content_type, "image/png") == 0 && entry->metadata_count == 0);
+    CHECK(entry->expires_at_unix_ms == entry->updated_at_unix_ms + 60000);
+    mcask_entry_free(entry);
+    OK(mcask_account_list(account, (void *)&listing, &page, ERROR));
+    CHECK(page->entry_count == 1 && page->next_token == NULL);
+    mcask_page_free(page);
+    OK(mcask_store_stats(store, (void *)&counting, ERROR));
+    CHECK(counting.stats.struct_size == sizeof(older_stats));
+    CHECK(counting.stats.names == 1 && counting.stats.accounts == 1);
+    for (i = 0; i < 8; i++) {
+        CHECK(counting.beyond[i] == UINT64_C(0xeeeeeeeeeeeeeeee));
+    }
+    policies.policy.default_ttl_ms = 0;
+    OK(mcask_account_policy(account, (void *)&policies, ERROR));
+    CHECK(policies.policy.default_ttl_ms == 60000 && policies.beyond[0] == 0);
+    mcask_account_free(account);
+    mcask_store_free(store);
+    return 0;
+}
