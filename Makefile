@@ -24,7 +24,7 @@ APART = $(wildcard tests/*/Cargo.toml benches/*/Cargo.toml)
 .PHONY: help demo test lint deny shuttle fuzz bench clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: ## Build the command line and show the store at work on real media
 	@sh scripts/need.sh cargo cc
@@ -36,6 +36,7 @@ test: ## Run every test of the workspace, doc tests included
 	@sh scripts/system-packages.sh $(C_TESTS_NEED)
 	cargo test --workspace --locked
 	cargo test --locked --all-features --lib --test telemetry --test operations
+	$(MAKE) test-python
 
 lint: ## Check format, clippy, rustdoc and dependencies; warnings are errors
 	@sh scripts/need.sh cargo rustfmt clippy cc
@@ -79,6 +80,28 @@ C_TESTS_NEED = gcc g++ clang valgrind libc6-dev
 header: ## Write include/mediacask.h anew from bindings/c
 	@sh scripts/need.sh cargo cc
 	MEDIACASK_WRITE_HEADER=1 cargo test --locked -p mediacask-c --test header
+
+# The Python package: a virtual environment of its own, made anew when its requirements change, and the wheel
+# that is installed there. The wheel of the tests is built as the other tests are, so that they share what is built.
+PYTHON = python3
+PYTHON_DIR = $(abspath $(CARGO_TARGET_DIR))/python
+PYTHON_VENV = $(PYTHON_DIR)/venv
+PYTHON_BIN = $(PYTHON_VENV)/bin
+WHEEL_PROFILE = dev
+
+.PHONY: test-python
+test-python: $(PYTHON_VENV)/made ## Build the Python wheel, install it and test what is installed
+	@sh scripts/need.sh cargo cc
+	sh bindings/python/install.sh $(PYTHON_VENV) $(PYTHON_DIR)/wheel $(WHEEL_PROFILE)
+	cd $(PYTHON_DIR) && $(PYTHON_BIN)/python -m pytest -q -c $(CURDIR)/bindings/python/pyproject.toml \
+	    -p no:cacheprovider $(CURDIR)/bindings/python/tests
+
+$(PYTHON_VENV)/made: bindings/python/requirements.txt
+	@sh scripts/need.sh python3
+	rm -rf $(PYTHON_VENV)
+	$(PYTHON) -m venv $(PYTHON_VENV)
+	$(PYTHON_BIN)/python -m pip install --quiet --disable-pip-version-check -r bindings/python/requirements.txt
+	touch $@
 
 clean: ## Remove everything that was built, tools included
 	cargo clean

@@ -44,6 +44,8 @@ need_python3() {
         missing 'python3 is missing: install Python 3.11 or newer, on Debian with `apt-get install python3`.'
     elif ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
         missing "python3 is $(python3 --version 2>&1 | cut -d ' ' -f 2), and 3.11 or newer is needed: install a newer Python and put it first in PATH."
+    elif ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        missing "python3 has no venv module: on Debian install it with \`apt-get install python3-venv\`."
     fi
 }
 

@@ -1,0 +1,152 @@
+"""Stores as context managers that pickle by path, and that the end of the interpreter closes."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from . import _mediacask
+from ._account import Account, Batch
+from ._errors import MediacaskError
+from ._mediacask import ManualClock
+
+# The stores that are open in this process, for pickles that come back to it and for the end of the interpreter.
+_open_stores: weakref.WeakSet[Store] = weakref.WeakSet()
+_guard = threading.Lock()
+
+
+class Store(_mediacask.Store):
+    """A store of media in a directory, open in this process and in no other; made by `mediacask.open`.
+
+    To be used from any thread. Leaving its ``with`` block closes it, and so does the end of the interpreter.
+    It pickles as path and options: unpickling gives the store that is open in the process, or opens it there.
+    """
+
+    _options: dict[str, Any]
+
+    def __new__(cls, path: str | os.PathLike[str], **options: Any) -> Store:
+        self = super().__new__(cls, path, **options)
+        self._options = options
+        with _guard:
+            _open_stores.add(self)
+        return self
+
+    def __init__(self, path: str | os.PathLike[str], **options: Any) -> None: ...
+
+    def account(self, name: str) -> Account:
+        """The account of this name, 1 to 255 bytes of UTF-8 without NUL. It needs no making."""
+        return Account(self, name)
+
+    def batch(self, account: str, *, durability: Literal["sync", "os"] | None = None) -> Batch:
+        """A batch of puts and deletes of one account; see `Account.batch`."""
+        return self.account(account).batch(durability=durability)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._options.get("clock") is not None:
+            raise TypeError("a store with a clock of its own cannot be pickled: the clock is of this process")
+        return _opened, (os.fspath(self.path.absolute()), self._options)
+
+    def __repr__(self) -> str:
+        return f"<mediacask.Store {str(self.path)!r}>"
+
+
+def open(
+    path: str | os.PathLike[str],
+    *,
+    create: bool = True,
+    dedup: Literal["account", "store"] = "account",
+    durability: Literal["sync", "os"] = "sync",
+    verify: Literal["always", "once", "never"] = "always",
+    upkeep: Literal["background", "by_hand"] = "background",
+    os_sync_interval: timedelta | float | None = None,
+    file_threshold: int | None = None,
+    segment_len: int | None = None,
+    index_cache_bytes: int | None = None,
+    clock: ManualClock | None = None,
+) -> Store:
+    """Opens the store in the directory ``path``, or makes it.
+
+    What an earlier process left is brought back first, however it ended. StoreLockedError while another process
+    has it; its ``pid`` says which.
+
+    create
+        Whether a missing or empty directory becomes a store.
+    dedup
+        Among whose names equal content is stored once: those of each account, or of the whole store, where one
+        account could learn by timing what another has. Fixed when the store is made.
+    durability
+        When writes that do not say otherwise are acknowledged: after fdatasync (``"sync"``), or after the write
+        (``"os"``), synced behind.
+    verify
+        How much of the content is checked when it is read: every chunk that is touched, at each read, or once
+        since the store was opened, or none.
+    upkeep
+        Who sweeps, writes checkpoints and prepares segments: a thread of the store's, or the caller by hand.
+    os_sync_interval
+        How long an ``"os"`` write may stay unsynced: a timedelta or seconds. Default 100 ms.
+    file_threshold
+        Content of this many bytes or more is kept as a file of its own. Default 4 MiB.
+    segment_len
+        Bytes of every segment of the log. Default 8 MiB while the store is small, then 128 MiB.
+    index_cache_bytes
+        Bytes the index may cache. Default 64 MiB.
+    clock
+        A `ManualClock` for tests of what happens in time.
+    """
+    options = {
+        "create": create,
+        "dedup": dedup,
+        "durability": durability,
+        "verify": verify,
+        "upkeep": upkeep,
+        "os_sync_interval": os_sync_interval,
+        "file_threshold": file_threshold,
+        "segment_len": segment_len,
+        "index_cache_bytes": index_cache_bytes,
+        "clock": clock,
+    }
+    return Store(path, **options)
+
+
+def _opened(path: str, options: dict[str, Any]) -> Store:
+    """The store that is open at ``path`` in this process, or else one that is opened now."""
+    wanted = os.path.realpath(path)
+    with _guard:
+        known = list(_open_stores)
+    for store in known:
+        if os.path.realpath(store.path) == wanted and not store.closed and not _is_forked(store):
+            return store
+    return Store(Path(path), **options)
+
+
+def _is_forked(store: Store) -> bool:
+    try:
+        store.stats()
+    except MediacaskError:
+        return True
+    return False
+
+
+@atexit.register
+def _close_all() -> None:
+    """Closes what is still open, so that the next open finds everything written down."""
+    for store in list(_open_stores):
+        try:
+            store.close()
+        except MediacaskError:
+            # A child that inherited it has nothing to close; another error has nobody left to hear it.
+            pass

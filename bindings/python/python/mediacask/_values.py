@@ -1,0 +1,174 @@
+"""What calls answer with, and what they take, when it has several fields. All of it by value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from ._mediacask import Entry
+
+
+class Page(NamedTuple):
+    """A page of a listing."""
+
+    #: Entries in the bytewise order of their names.
+    entries: list[Entry]
+    #: Common prefixes, each ending with the delimiter, in the same order.
+    prefixes: list[str]
+    #: Where to go on; ``None`` on the last page. A page may be short and still have a token.
+    next_token: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What holds for all puts of an account. What is ``None`` is not limited."""
+
+    #: How long an entry lives that was put without saying so.
+    default_ttl: timedelta | None = None
+    #: The longest time to live a put may ask for.
+    longest_ttl: timedelta | None = None
+    #: The largest blob, in bytes.
+    largest_blob: int | None = None
+    #: Most bytes of content of all names together; shared content counts for each of its names.
+    quota_bytes: int | None = None
+    #: Most names.
+    quota_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixLimit:
+    """How many names, of how many bytes together, may live under a prefix: e.g. the parts of one message."""
+
+    #: What the counted names begin with; the put's own name must begin with it, too.
+    prefix: str
+    #: Most names, up to 1000.
+    count: int
+    #: Most bytes of content of all of them.
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountStats:
+    """What one account holds."""
+
+    #: The account.
+    account: str
+    #: Names; expired ones until they are swept, normally within a second.
+    count: int
+    #: Bytes of content of all names; shared content counts for each of its names.
+    bytes: int
+    #: Its policy, if it has one.
+    policy: Policy | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """What a store holds and has done."""
+
+    #: Names of all accounts; expired ones until they are swept, normally within a second.
+    names: int
+    #: Accounts that hold names or have a policy.
+    accounts: int
+    #: Bytes of content of all names; shared content counts for each of its names.
+    logical_bytes: int
+    #: Distinct contents.
+    contents: int
+    #: Bytes of distinct contents.
+    content_bytes: int
+    #: Bytes of records that are needed, about.
+    live_bytes: int
+    #: Bytes of segments that are neither needed nor spare, about.
+    dead_bytes: int
+    #: Bytes of segments that wait to be written again.
+    spare_bytes: int
+    #: Bytes of all segments, spares and blob files.
+    total_bytes: int
+    #: Segments in the log.
+    segments: int
+    #: Segments that wait to be written again.
+    spare_segments: int
+    #: Contents that have files of their own.
+    blob_files: int
+    #: fdatasync calls on the log since open.
+    syncs: int
+    #: Groups of writes since open.
+    groups: int
+    #: Bytes written to the log since open, headers and padding included.
+    log_bytes_written: int
+    #: Requests to write since open.
+    puts: int
+    #: Puts since open whose content was there already.
+    dedup_hits: int
+    #: Bytes of memory the catalog takes.
+    catalog_bytes: int
+    #: Bytes of the index's files.
+    index_bytes: int
+
+    @property
+    def dedup_ratio(self) -> float:
+        """How many bytes of content are kept for each byte that is stored; 1 when nothing is."""
+        return self.logical_bytes / self.content_bytes if self.content_bytes else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepReport:
+    """What a sweep did."""
+
+    #: Entries whose time had come.
+    expired: int
+    #: Segments that left the log.
+    segments_freed: int
+    #: Files of large blobs that were removed.
+    files_freed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """Damage that was found when the store was opened."""
+
+    #: The file.
+    path: Path
+    #: Where in the file it begins, in bytes.
+    offset: int
+    #: How many bytes are concerned; 0 when the whole file is.
+    len: int
+    #: What was found, as a sentence.
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryReport:
+    """What opening the store found and did."""
+
+    #: The store had been closed; nothing had to be done.
+    clean: bool
+    #: The checkpoint of the catalog was whole, and only what came after it was read.
+    from_checkpoint: bool
+    #: Rows of footers and records that were read.
+    records_replayed: int
+    #: Bytes at the end of the log that did not stand: writes under way when the power went.
+    bytes_cut: int
+    #: Segments in the log.
+    segments: int
+    #: How long it took.
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How a store does."""
+
+    #: Why nothing can be written any more, if so. Reads go on; open the store again.
+    poisoned: str | None
+    #: How the index does: it follows the log, is to be built anew, or is kept in memory for this process.
+    index: Literal["current", "stale", "in_memory"]
+    #: Why, unless it is current.
+    index_reason: str | None
+    #: What went wrong behind the scenes last.
+    trouble: str | None
+    #: Damage that was found when the store was opened.
+    damage: list[Damage]
+    #: What opening the store found and did.
+    recovery: RecoveryReport

@@ -1,0 +1,164 @@
+//! Stores: opened, looked after, closed.
+
+use std::path::PathBuf;
+
+use mediacask::{Create, Dedup, ErrorKind, Upkeep, Verify};
+use pyo3::prelude::*;
+
+use crate::call::{Share, call};
+use crate::clock::ManualClock;
+use crate::entry::{self, Entry};
+use crate::{options, times, values};
+
+/// An open store; `mediacask.Store` is what `mediacask.open` gives.
+#[pyclass(frozen, subclass, weakref, module = "mediacask._mediacask")]
+pub(crate) struct Store(Share<mediacask::Store>);
+
+impl Store {
+    pub(crate) fn core(&self) -> &mediacask::Store {
+        &self.0
+    }
+}
+
+#[pymethods]
+impl Store {
+    #[new]
+    #[pyo3(signature = (
+        path, *, create=true, dedup="account", durability="sync", verify="always", upkeep="background",
+        os_sync_interval=None, file_threshold=None, segment_len=None, index_cache_bytes=None, clock=None
+    ))]
+    #[allow(clippy::too_many_arguments)] // A store has that many options.
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        create: bool,
+        dedup: &str,
+        durability: &str,
+        verify: &str,
+        upkeep: &str,
+        os_sync_interval: Option<&Bound<'_, PyAny>>,
+        file_threshold: Option<u64>,
+        segment_len: Option<u64>,
+        index_cache_bytes: Option<u64>,
+        clock: Option<&Bound<'_, ManualClock>>,
+    ) -> PyResult<Store> {
+        let dedups = [("account", Dedup::Account), ("store", Dedup::Store)];
+        let verifies = [("always", Verify::Always), ("once", Verify::Once), ("never", Verify::Never)];
+        let upkeeps = [("background", Upkeep::Background), ("by_hand", Upkeep::ByHand)];
+        let mut opening = mediacask::Store::options()
+            .create(if create { Create::IfMissing } else { Create::Never })
+            .dedup(options::word(py, "dedup", dedup, &dedups)?)
+            .durability(options::durability(py, durability)?)
+            .verify(options::word(py, "verify", verify, &verifies)?)
+            .upkeep(options::word(py, "upkeep", upkeep, &upkeeps)?);
+        if let Some(interval) = os_sync_interval {
+            opening = opening.os_sync_interval(times::span(interval, "os_sync_interval")?);
+        }
+        if let Some(bytes) = file_threshold {
+            opening = opening.file_threshold(bytes);
+        }
+        if let Some(bytes) = segment_len {
+            opening = opening.segment_len(bytes);
+        }
+        if let Some(bytes) = index_cache_bytes {
+            opening = opening.index_cache_bytes(bytes);
+        }
+        if let Some(clock) = clock {
+            opening = opening.clock(clock.get().hand());
+        }
+        call(py, || opening.open(&path)).map(|store| Store(Share::new(store)))
+    }
+
+    /// The store's directory.
+    #[getter]
+    fn path(&self) -> PathBuf {
+        self.0.path().to_path_buf()
+    }
+
+    /// Whether it was closed.
+    #[getter]
+    fn closed(&self, py: Python<'_>) -> PyResult<bool> {
+        let is_closed = |error: mediacask::Error| error.kind() == ErrorKind::Closed;
+        call(py, || Ok(self.0.account("any").is_err_and(is_closed)))
+    }
+
+    /// The accounts that hold names or have a policy, with what they hold, in the bytewise order of UTF-8.
+    fn accounts<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let accounts = call(py, || self.0.accounts())?;
+        accounts.iter().map(|stats| values::account_stats(py, stats)).collect()
+    }
+
+    /// Makes every write that was acknowledged so far durable, those with ``durability="os"``, too.
+    fn sync(&self, py: Python<'_>) -> PyResult<()> {
+        call(py, || self.0.sync())
+    }
+
+    /// Ends every entry whose time has come and frees what can be freed, now; the background does the same
+    /// behind. Readers do not need it: what has expired is gone for them at once.
+    fn sweep<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let report = call(py, || self.0.sweep())?;
+        values::sweep_report(py, &report)
+    }
+
+    /// Writes the catalog down, so that the next open need not read the log; the background and ``close`` do
+    /// the same.
+    fn checkpoint_catalog(&self, py: Python<'_>) -> PyResult<()> {
+        call(py, || self.0.checkpoint_catalog())
+    }
+
+    /// Drops the index and builds it anew from the log; gives the number of rows.
+    ///
+    /// ``progress(done, total)`` is called as it goes. What it raises is raised when the index is built.
+    #[pyo3(signature = (progress=None))]
+    fn rebuild_index(&self, py: Python<'_>, progress: Option<Py<PyAny>>) -> PyResult<u64> {
+        let mut raised = None;
+        let hearing = &mut raised;
+        let rows = call(py, || {
+            self.0.rebuild_index(&mut |done, total| {
+                let Some(progress) = progress.as_ref().filter(|_| hearing.is_none()) else { return };
+                // An interpreter that shuts down hears no progress.
+                *hearing = Python::try_attach(|py| progress.call1(py, (done, total)).err()).flatten();
+            })
+        });
+        raised.map_or(rows, Err)
+    }
+
+    /// Every name, of whatever account, that holds this content: pairs of account and entry. A scan.
+    ///
+    /// For the owner of the store: a digest is not a permission.
+    #[pyo3(signature = (digest, /))]
+    fn names_of(&self, py: Python<'_>, digest: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Entry)>> {
+        let digest = entry::digest(digest)?;
+        let names = call(py, || self.0.names_of(&digest))?;
+        Ok(names.into_iter().map(|(account, entry)| (account, entry.into())).collect())
+    }
+
+    /// Takes down every name, of whatever account, that holds this content; gives their number.
+    ///
+    /// While it runs the content cannot be put. If it is broken off, calling it again goes on.
+    #[pyo3(signature = (digest, /))]
+    fn purge_digest(&self, py: Python<'_>, digest: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let digest = entry::digest(digest)?;
+        call(py, || self.0.purge_digest(&digest))
+    }
+
+    /// What the store holds and has done, a ``Stats``.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let stats = call(py, || self.0.stats())?;
+        values::stats(py, &stats)
+    }
+
+    /// How the store does, a ``Health``; works after an error has stopped all writing, and after close, too.
+    fn health<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let health = call(py, || Ok(self.0.health()))?;
+        values::health(py, &health)
+    }
+
+    /// Makes everything durable, writes catalog and index down, and lets other processes have the store.
+    ///
+    /// Whatever was got from it answers StoreClosedError from then on; blobs that are held stay valid. Closing
+    /// twice is closing once.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        call(py, || self.0.close())
+    }
+}

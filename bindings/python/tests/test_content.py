@@ -1,0 +1,173 @@
+"""What can be put: any contiguous buffer, binary files, iterables of buffers; and nothing that is text."""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import io
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+
+import mediacask
+import numpy
+import pytest
+
+DATA = bytes(range(256)) * 5000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        DATA,
+        bytearray(DATA),
+        memoryview(DATA),
+        memoryview(DATA)[100:2000],
+        memoryview(bytearray(DATA)).cast("I"),
+        array.array("d", [1.5, 2.5]),
+        array.array("u", "text"),
+        numpy.arange(1000, dtype=">u2"),
+        numpy.ones((30, 40), dtype=numpy.complex128),
+        numpy.array(7.0),
+        numpy.zeros(3, dtype=[("a", "i4"), ("b", "f8")]),
+        (ctypes.c_int * 5)(1, 2, 3, 4, 5),
+        ctypes.c_double(2.5),
+    ],
+    ids=lambda content: f"{type(content).__name__}",
+)
+def test_any_contiguous_buffer_goes_in(media: mediacask.Account, content: object) -> None:
+    wanted = bytes(memoryview(content))  # type: ignore[arg-type]
+    entry = media.put("x", content)  # type: ignore[arg-type]
+    assert entry.size == len(wanted)
+    assert media["x"] == wanted
+    assert entry.digest == mediacask.Digest.of(wanted) == mediacask.Digest.of(content)  # type: ignore[arg-type]
+
+
+def test_a_blob_goes_in_again(media: mediacask.Account) -> None:
+    media["x"] = DATA
+    media["y"] = media["x"]
+    media["z"] = media["x"][3:9]
+    assert media["y"] == DATA and media["z"] == DATA[3:9]
+
+
+def test_files_go_in_without_being_read_as_a_whole(media: mediacask.Account, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(DATA)
+    with source.open("rb") as file:
+        assert media.put("buffered", file).size == len(DATA)
+    with source.open("rb", buffering=0) as raw:
+        media["raw"] = raw
+    media["memory"] = io.BytesIO(DATA)
+    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        media["mapped"] = mapped
+    assert media.put_file("path", source, content_type="a/b").content_type == "a/b"
+    assert media.put_file("text", str(source)).size == len(DATA)
+    assert {media[name].digest for name in media} == {mediacask.Digest.of(DATA)}
+
+
+class Pieces:
+    """A file of 300 MB that never was in memory; it counts how much was asked for at once."""
+
+    def __init__(self, length: int) -> None:
+        self.left, self.most = length, 0
+
+    def read(self, size: int) -> bytes:
+        self.most = max(self.most, size)
+        length = min(size, self.left)
+        self.left -= length
+        return bytes(length)
+
+
+def test_a_long_file_is_asked_for_in_pieces(media: mediacask.Account) -> None:
+    file = Pieces(20_000_000)
+    assert media.put("long", file).size == 20_000_000
+    assert 0 < file.most <= 1 << 20
+
+
+def test_iterables_of_buffers_go_in(media: mediacask.Account) -> None:
+    def pieces() -> Iterator[bytes | bytearray]:
+        yield b"one "
+        yield b""
+        yield bytearray(b"two")
+
+    assert media.put("generated", pieces()).size == 7
+    assert media["generated"] == b"one two"
+    media["listed"] = [b"a", memoryview(b"b")]
+    assert media["listed"] == b"ab"
+    media["none"] = []
+    assert media["none"] == b""
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        ("text", "encode it first"),
+        (7, "not int"),
+        (None, "not NoneType"),
+        ([1, 2], "gave int"),
+        (["a"], "gave text"),
+        (io.StringIO("text"), "binary mode"),
+    ],
+)
+def test_what_is_no_content_is_refused_with_a_hint(media: mediacask.Account, content: object, hint: str) -> None:
+    with pytest.raises(TypeError, match=hint):
+        media.put("x", content)  # type: ignore[arg-type]
+    assert "x" not in media
+
+
+def test_buffers_that_are_not_contiguous_are_refused(media: mediacask.Account) -> None:
+    with pytest.raises((BufferError, ValueError), match="contiguous"):
+        media["x"] = numpy.arange(10)[::2]
+    with pytest.raises(BufferError):
+        media["x"] = memoryview(b"abcdef")[::2]
+    assert "x" not in media
+
+
+def test_what_a_source_raises_comes_out_and_nothing_is_stored(media: mediacask.Account) -> None:
+    class Broken:
+        def read(self, size: int) -> bytes:
+            raise ConnectionResetError("the upload broke off")
+
+    def breaking() -> Iterator[bytes]:
+        yield b"one"
+        raise LookupError("no more")
+
+    media["x"] = b"before"
+    with pytest.raises(ConnectionResetError, match="broke off"):
+        media.put("x", Broken())
+    with pytest.raises(LookupError, match="no more"):
+        media.put("x", breaking())
+    with pytest.raises(LookupError, match="no more"), media.batch() as batch:
+        batch.put("x", breaking())
+    assert media["x"] == b"before"
+
+
+def test_a_file_that_is_not_there_is_said_by_its_name(media: mediacask.Account, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        media.put_file("x", tmp_path / "absent")
+    assert caught.value.filename == str(tmp_path / "absent")
+    with pytest.raises(mediacask.StoreIOError):
+        media.put_file("x", tmp_path)
+
+
+def test_content_that_changes_while_it_is_put_is_stored_soundly(media: mediacask.Account) -> None:
+    import threading
+
+    content, over = bytearray(6_000_000), threading.Event()
+
+    def change() -> None:
+        number = 0
+        while not over.is_set():
+            number = (number + 1) % 256
+            content[::1000] = bytes([number]) * 6000
+
+    changer = threading.Thread(target=change)
+    changer.start()
+    try:
+        for size in (100_000, 6_000_000):
+            entry = media.put("x", memoryview(content)[:size])
+            assert mediacask.Digest.of(media["x"]) == entry.digest
+    finally:
+        over.set()
+        changer.join()
