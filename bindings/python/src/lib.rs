@@ -19,6 +19,7 @@ mod clock;
 mod content;
 mod entry;
 mod errors;
+mod events;
 mod files;
 mod options;
 mod store;
@@ -42,6 +43,8 @@ mod _mediacask {
     use super::clock::ManualClock;
     #[pymodule_export]
     use super::entry::{Digest, Entry};
+    #[pymodule_export]
+    use super::events::Events;
     #[pymodule_export]
     use super::files::{Reader, Writer};
     #[pymodule_export]

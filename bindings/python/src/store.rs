@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use crate::call::{Share, call};
 use crate::clock::ManualClock;
 use crate::entry::{self, Entry};
+use crate::events::Events;
 use crate::{options, times, values};
 
 /// An open store; `mediacask.Store` is what `mediacask.open` gives.
@@ -140,6 +141,21 @@ impl Store {
     fn purge_digest(&self, py: Python<'_>, digest: &Bound<'_, PyAny>) -> PyResult<u64> {
         let digest = entry::digest(digest)?;
         call(py, || self.0.purge_digest(&digest))
+    }
+
+    /// The feed of what happens to names, in order: what has a higher sequence number than ``after``.
+    ///
+    /// ``after`` is the ``sequence`` of the last event that was seen, ``events_floor()``, or 0 for all there is.
+    /// What has been compacted away cannot be told: below the floor it raises InvalidTokenError. List the
+    /// accounts then, and go on from the floor.
+    #[pyo3(signature = (after=0))]
+    fn events(&self, py: Python<'_>, after: u64) -> PyResult<Events> {
+        call(py, || self.0.events(after)).map(Events::new)
+    }
+
+    /// The highest sequence number of which a record may have been compacted away; 0 while all is there.
+    fn events_floor(&self, py: Python<'_>) -> PyResult<u64> {
+        call(py, || Ok(self.0.events_floor()))
     }
 
     /// What the store holds and has done, a ``Stats``.

@@ -1,11 +1,11 @@
 //! Answers of several fields, as the value classes of `mediacask._values`.
 
-use mediacask::{AccountStats, Health, IndexState, Policy, Stats, SweepReport};
+use mediacask::{AccountStats, Activity, Event, Health, IndexState, Policy, Stats, SweepReport};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule};
 
-use crate::entry::Entry;
+use crate::entry::{Digest, Entry};
 use crate::{errors, times};
 
 /// An instance of `mediacask._values.CLASS`, its fields given by name.
@@ -83,7 +83,26 @@ pub(crate) fn health<'py>(py: Python<'py>, health: &Health) -> PyResult<Bound<'p
         IndexState::InMemory { reason } => ("in_memory", Some(reason)),
         _ => return Err(errors::internal(py, "an index state this version does not know")),
     };
+    let did = |last: &Option<Activity>| last.as_ref().map(|last| activity(py, last)).transpose();
+    let last = fields!(py, health => ;
+        sweep = did(&health.last.sweep)?, compaction = did(&health.last.compaction)?,
+        verify = did(&health.last.verify)?, catalog_checkpoint = did(&health.last.catalog_checkpoint)?);
+    let last = made(py, "Activities", &last)?;
     let fields = fields!(py, health => poisoned, trouble;
-        index = index, index_reason = reason, damage = damage, recovery = recovery);
+        index = index, index_reason = reason, damage = damage, recovery = recovery, last = last);
     made(py, "Health", &fields)
+}
+
+fn activity<'py>(py: Python<'py>, last: &Activity) -> PyResult<Bound<'py, PyAny>> {
+    let counts = PyDict::new(py);
+    for (name, count) in &last.counts {
+        counts.set_item(name, count)?;
+    }
+    made(py, "Activity", &fields!(py, last => duration, error; at = times::datetime(py, last.at)?, counts = counts))
+}
+
+pub(crate) fn event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyAny>> {
+    let fields = fields!(py, event => sequence, account, name;
+        kind = event.kind.to_string(), digest = Digest(event.digest), at = times::datetime(py, event.at)?);
+    made(py, "Event", &fields)
 }

@@ -47,11 +47,14 @@ from ._errors import (
     VersionError,
 )
 from ._files import BlobReader, BlobWriter
-from ._mediacask import Blob, Digest, Entry, ManualClock, __version__
+from ._mediacask import Blob, Digest, Entry, Events, ManualClock, __version__
 from ._store import Store, open
 from ._values import (
     AccountStats,
+    Activities,
+    Activity,
     Damage,
+    Event,
     Health,
     Page,
     Policy,
@@ -64,6 +67,8 @@ from ._values import (
 __all__ = [
     "Account",
     "AccountStats",
+    "Activities",
+    "Activity",
     "Batch",
     "Blob",
     "BlobNotFoundError",
@@ -74,6 +79,8 @@ __all__ = [
     "Digest",
     "DigestMismatchError",
     "Entry",
+    "Event",
+    "Events",
     "ForkedStoreError",
     "Health",
     "InternalError",

@@ -23,7 +23,7 @@ from typing import (
 
 from typing_extensions import Buffer
 
-from ._values import AccountStats, Health, Page, Policy, PrefixLimit, Stats, SweepReport
+from ._values import AccountStats, Event, Health, Page, Policy, PrefixLimit, Stats, SweepReport
 
 _T = TypeVar("_T")
 
@@ -259,6 +259,24 @@ class Entries:
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> Entry: ...
+
+@final
+class Events:
+    """The feed of what happens to names; made by `Store.events`.
+
+    Iterating gives what has happened so far; iterating again gives what has happened since. ``wait`` waits for it.
+    """
+
+    def wait(self, timeout: timedelta | float | None = None) -> Event | None:
+        """The next event; waits for it as long as ``timeout``, a timedelta or seconds, and gives None after that.
+        Without one it waits for ever.
+
+        The interpreter lock is released meanwhile, and signals are heard. StoreClosedError when the store is
+        closed.
+        """
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Event: ...
 
 class Batch:
     """Several puts and deletes of one account, all or nothing, across a crash too."""
@@ -579,6 +597,17 @@ class Store:
 
         While it runs the content cannot be put. If it is broken off, calling it again goes on.
         """
+
+    def events(self, after: int = 0) -> Events:
+        """The feed of what happens to names, in order: what has a higher sequence number than ``after``.
+
+        ``after`` is the ``sequence`` of the last event that was seen, ``events_floor()``, or 0 for all there is.
+        What has been compacted away cannot be told: below the floor it raises InvalidTokenError. List the
+        accounts then, and go on from the floor.
+        """
+
+    def events_floor(self) -> int:
+        """The highest sequence number of which a record may have been compacted away; 0 while all is there."""
 
     def stats(self) -> Stats:
         """What the store holds and has done, a ``Stats``."""

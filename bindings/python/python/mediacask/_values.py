@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ._mediacask import Entry
+from ._mediacask import Digest, Entry
 
 
 class Page(NamedTuple):
@@ -19,6 +19,23 @@ class Page(NamedTuple):
     prefixes: list[str]
     #: Where to go on; ``None`` on the last page. A page may be short and still have a token.
     next_token: str | None
+
+
+class Event(NamedTuple):
+    """Something that happened to a name."""
+
+    #: Its place in the order of all events of the store. Of a put and an update it is the entry's generation.
+    sequence: int
+    #: What happened: a put or a copy; a change of facts or lifetime; a delete or a purge; its time was over.
+    kind: Literal["put", "update", "delete", "expire"]
+    #: The account.
+    account: str
+    #: The name.
+    name: str
+    #: The content: of a put and an update the name's own, of an end the one that it lets go.
+    digest: Digest
+    #: When, by the store's clock.
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +174,34 @@ class RecoveryReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What a run of upkeep came to."""
+
+    #: When it ended, by the store's clock.
+    at: datetime
+    #: How long it took.
+    duration: timedelta
+    #: What it failed with, if so.
+    error: str | None
+    #: What it did, by name; empty when it failed.
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activities:
+    """What upkeep did last of each kind, since open; ``None``: nothing yet."""
+
+    #: Entries whose time had come were ended.
+    sweep: Activity | None
+    #: Segments were compacted.
+    compaction: Activity | None
+    #: What is stored was read and checked.
+    verify: Activity | None
+    #: The catalog was written down.
+    catalog_checkpoint: Activity | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """How a store does."""
 
@@ -172,3 +217,5 @@ class Health:
     damage: list[Damage]
     #: What opening the store found and did.
     recovery: RecoveryReport
+    #: What upkeep did last.
+    last: Activities
