@@ -6,7 +6,7 @@ use std::ops::Range;
 use pyo3::exceptions::{PyBufferError, PyIndexError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PySlice, PyString};
+use pyo3::types::{PyBytes, PyIterator, PyMemoryView, PySlice, PyString};
 
 use crate::call;
 use crate::content::Shared;
@@ -81,6 +81,10 @@ impl Blob {
 
     fn __bool__(&self) -> bool {
         !self.range.is_empty()
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
+        PyMemoryView::from(slf.as_any())?.try_iter()
     }
 
     /// A byte, or a part of the content: another blob over the same memory; with a step, bytes.

@@ -1,9 +1,11 @@
 //! Stores: opened, looked after, closed.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use mediacask::{Create, Dedup, ErrorKind, Upkeep, Verify};
+use mediacask::{Create, Dedup, ErrorKind, Upkeep, Verify, VerifyOptions};
 use pyo3::prelude::*;
+use pyo3::types::PyBool;
 
 use crate::call::{Share, call};
 use crate::clock::ManualClock;
@@ -26,7 +28,8 @@ impl Store {
     #[new]
     #[pyo3(signature = (
         path, *, create=true, dedup="account", durability="sync", verify="always", upkeep="background",
-        os_sync_interval=None, file_threshold=None, segment_len=None, index_cache_bytes=None, clock=None
+        os_sync_interval=None, file_threshold=None, segment_len=None, index_cache_bytes=None,
+        space_amplification=None, events_keep=None, clock=None
     ))]
     #[allow(clippy::too_many_arguments)] // A store has that many options.
     fn new(
@@ -41,6 +44,8 @@ impl Store {
         file_threshold: Option<u64>,
         segment_len: Option<u64>,
         index_cache_bytes: Option<u64>,
+        space_amplification: Option<f64>,
+        events_keep: Option<&Bound<'_, PyAny>>,
         clock: Option<&Bound<'_, ManualClock>>,
     ) -> PyResult<Store> {
         let dedups = [("account", Dedup::Account), ("store", Dedup::Store)];
@@ -63,6 +68,12 @@ impl Store {
         }
         if let Some(bytes) = index_cache_bytes {
             opening = opening.index_cache_bytes(bytes);
+        }
+        if let Some(times) = space_amplification {
+            opening = opening.space_amplification(times);
+        }
+        if let Some(at_least) = events_keep {
+            opening = opening.events_keep(times::span(at_least, "events_keep")?);
         }
         if let Some(clock) = clock {
             opening = opening.clock(clock.get().hand());
@@ -99,6 +110,66 @@ impl Store {
     fn sweep<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let report = call(py, || self.0.sweep())?;
         values::sweep_report(py, &report)
+    }
+
+    /// Frees what segments hold that is needed no more, now; the background does the same when the store takes
+    /// more than ``space_amplification`` allows. Blobs that are held stay what they are.
+    fn compact<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let report = call(py, || self.0.compact())?;
+        values::compact_report(py, &report)
+    }
+
+    /// Reads everything that was written and holds it against its checksums, while others read and write.
+    ///
+    /// bytes_per_sec
+    ///     Most bytes to read in a second, on average; 0 is as many as it can.
+    /// resume
+    ///     Goes on where an earlier one was broken off: the ``resume`` of its report.
+    /// repair
+    ///     Whether to set aside what cannot be read, end the names that held it, and write anew what can be
+    ///     told from elsewhere; else it is only said what would be done.
+    /// progress
+    ///     Called with a VerifyProgress now and then. If it returns False, the verification is broken off.
+    ///
+    /// Gives a VerifyReport. An exception of ``progress``, or a signal's, breaks it off and is raised.
+    #[pyo3(signature = (*, bytes_per_sec=0, resume=None, repair=false, progress=None))]
+    fn verify<'py>(
+        &self,
+        py: Python<'py>,
+        bytes_per_sec: u64,
+        resume: Option<&str>,
+        repair: bool,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut options = VerifyOptions::new().bytes_per_sec(bytes_per_sec).repair(repair);
+        if let Some(resume) = resume {
+            options = options.resume(resume);
+        }
+        let mut raised = None;
+        let hearing = &mut raised;
+        let report = call(py, || {
+            self.0.verify(&options, &mut |so_far| {
+                let heard = Python::try_attach(|py| {
+                    py.check_signals()?;
+                    let Some(progress) = &progress else { return Ok(true) };
+                    let answer = progress.call1(py, (values::verify_progress(py, so_far)?,))?;
+                    Ok(!answer.bind(py).is(&*PyBool::new(py, false)))
+                });
+                match heard {
+                    Some(Ok(true)) => ControlFlow::Continue(()),
+                    // An interpreter that shuts down does not wait for it.
+                    Some(Ok(false)) | None => ControlFlow::Break(()),
+                    Some(Err(error)) => {
+                        *hearing = Some(error);
+                        ControlFlow::Break(())
+                    }
+                }
+            })
+        });
+        match raised {
+            Some(error) => Err(error),
+            None => values::verify_report(py, &report?),
+        }
     }
 
     /// Writes the catalog down, so that the next open need not read the log; the background and ``close`` do

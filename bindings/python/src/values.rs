@@ -1,6 +1,9 @@
 //! Answers of several fields, as the value classes of `mediacask._values`.
 
-use mediacask::{AccountStats, Activity, Event, Health, IndexState, Policy, Stats, SweepReport};
+use mediacask::{
+    AccountStats, Activity, CompactReport, Event, Health, IndexState, Policy, Stats, SweepReport, VerifyProgress,
+    VerifyReport,
+};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule};
@@ -64,6 +67,29 @@ pub(crate) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, 
 
 pub(crate) fn sweep_report<'py>(py: Python<'py>, report: &SweepReport) -> PyResult<Bound<'py, PyAny>> {
     made(py, "SweepReport", &fields!(py, report => expired, segments_freed, files_freed))
+}
+
+pub(crate) fn compact_report<'py>(py: Python<'py>, report: &CompactReport) -> PyResult<Bound<'py, PyAny>> {
+    let fields = fields!(py, report => segments_compacted, segments_freed, files_freed, bytes_rewritten, bytes_freed);
+    made(py, "CompactReport", &fields)
+}
+
+pub(crate) fn verify_progress<'py>(py: Python<'py>, so_far: &VerifyProgress) -> PyResult<Bound<'py, PyAny>> {
+    made(py, "VerifyProgress", &fields!(py, so_far => bytes_checked, bytes_total, damaged))
+}
+
+pub(crate) fn verify_report<'py>(py: Python<'py>, report: &VerifyReport) -> PyResult<Bound<'py, PyAny>> {
+    let mut damaged = Vec::with_capacity(report.damaged.len());
+    for found in &report.damaged {
+        let digest = found.digest.map(Digest);
+        let fields = fields!(py, found => path, offset, len, names, what, remedy; digest = digest);
+        damaged.push(made(py, "Damaged", &fields)?);
+    }
+    let fields = fields!(py, report =>
+        bytes_checked, contents_checked, entries_checked, wrong_references, index_differences, repaired, resume;
+        damaged = damaged
+    );
+    made(py, "VerifyReport", &fields)
 }
 
 pub(crate) fn health<'py>(py: Python<'py>, health: &Health) -> PyResult<Bound<'py, PyAny>> {

@@ -53,7 +53,9 @@ from ._values import (
     AccountStats,
     Activities,
     Activity,
+    CompactReport,
     Damage,
+    Damaged,
     Event,
     Health,
     Page,
@@ -62,6 +64,8 @@ from ._values import (
     RecoveryReport,
     Stats,
     SweepReport,
+    VerifyProgress,
+    VerifyReport,
 )
 
 __all__ = [
@@ -74,8 +78,10 @@ __all__ = [
     "BlobNotFoundError",
     "BlobReader",
     "BlobWriter",
+    "CompactReport",
     "CorruptError",
     "Damage",
+    "Damaged",
     "Digest",
     "DigestMismatchError",
     "Entry",
@@ -105,6 +111,8 @@ __all__ = [
     "StorePoisonedError",
     "SweepReport",
     "TooLargeError",
+    "VerifyProgress",
+    "VerifyReport",
     "VersionError",
     "__version__",
     "open",

@@ -157,7 +157,7 @@ class Account(_mediacask.Account, MutableMapping[str, Blob]):
     def __bool__(self) -> bool:
         return any(True for _ in self.entries(limit=1))
 
-    def setdefault(self, name: str, content: Content, /) -> Blob:  # type: ignore[override]
+    def setdefault(self, name: str, content: Content, /) -> Blob:
         """The content of ``name``; if there is none, ``content`` is put before."""
         while True:
             blob = self.get(name)

@@ -45,8 +45,9 @@ class MediacaskError(Exception):
         self.errno = self._errno if errno is None else errno
         self.pid = pid
         if isinstance(self, OSError):
-            self.filename = None if path is None else os.fspath(path)
-            self.strerror = message
+            as_python_fills_it: Any = self
+            as_python_fills_it.filename = None if path is None else os.fspath(path)
+            as_python_fills_it.strerror = message
 
     def __str__(self) -> str:
         return self.message

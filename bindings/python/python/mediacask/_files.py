@@ -72,6 +72,11 @@ class BlobReader(io.BufferedReader):
         super().__init__(_Raw(reader, name), buffer_size)
         self.entry = reader.entry
 
+    @property
+    def size(self) -> int:
+        """The length of the content in bytes."""
+        return self.entry.size
+
 
 class BlobWriter(io.BufferedIOBase):
     """A file open for writing: ``media.open(name, "wb")``.

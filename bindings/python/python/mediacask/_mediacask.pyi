@@ -1,5 +1,6 @@
 """The native half of the package; import `mediacask` instead."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from os import PathLike
@@ -21,9 +22,38 @@ from typing import (
     type_check_only,
 )
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
-from ._values import AccountStats, Event, Health, Page, Policy, PrefixLimit, Stats, SweepReport
+from ._values import (
+    AccountStats,
+    CompactReport,
+    Event,
+    Health,
+    Page,
+    Policy,
+    PrefixLimit,
+    Stats,
+    SweepReport,
+    VerifyProgress,
+    VerifyReport,
+)
+
+__all__ = [
+    "FACES",
+    "Account",
+    "Batch",
+    "Blob",
+    "Digest",
+    "Entries",
+    "Entry",
+    "Events",
+    "ManualClock",
+    "Reader",
+    "Store",
+    "Writer",
+    "__version__",
+    "_panic_for_tests",
+]
 
 _T = TypeVar("_T")
 
@@ -35,8 +65,6 @@ class BinaryFile(Protocol):
 
 Content: TypeAlias = Buffer | BinaryFile | Iterable[Buffer]
 DigestLike: TypeAlias = Digest | str | bytes
-HashLike: TypeAlias = str | bytes
-Durability: TypeAlias = Literal["sync", "os"]
 
 @type_check_only
 class PutFacts(TypedDict, total=False):
@@ -52,15 +80,15 @@ class PutFacts(TypedDict, total=False):
     if_match: DigestLike | None
     if_generation: int | None
     expect_digest: DigestLike | None
-    expect_md5: HashLike | None
-    expect_sha256: HashLike | None
+    expect_md5: str | bytes | None
+    expect_sha256: str | bytes | None
     prefix_limit: PrefixLimit | None
 
 @type_check_only
 class PutOptions(PutFacts, total=False):
     """The options of a put."""
 
-    durability: Durability | None
+    durability: Literal["sync", "os"] | None
 
 __version__: Final[str]
 FACES: Final[list[tuple[str, str]]]
@@ -188,7 +216,9 @@ class Blob(Buffer):
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """The bytes as text."""
 
-    def __buffer__(self, flags: int, /) -> memoryview: ...
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
+
     def __bytes__(self) -> bytes: ...
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
@@ -278,10 +308,11 @@ class Events:
     def __iter__(self) -> Self: ...
     def __next__(self) -> Event: ...
 
+@disjoint_base
 class Batch:
     """Several puts and deletes of one account, all or nothing, across a crash too."""
 
-    def __new__(cls, account: Account, *, durability: Durability | None = None) -> Self: ...
+    def __new__(cls, account: Account, *, durability: Literal["sync", "os"] | None = None) -> Self: ...
     def put(
         self,
         name: str,
@@ -297,8 +328,8 @@ class Batch:
         if_match: DigestLike | None = None,
         if_generation: int | None = None,
         expect_digest: DigestLike | None = None,
-        expect_md5: HashLike | None = None,
-        expect_sha256: HashLike | None = None,
+        expect_md5: str | bytes | None = None,
+        expect_sha256: str | bytes | None = None,
         prefix_limit: PrefixLimit | None = None,
     ) -> None:
         """Adds a put. Takes what ``Account.put`` takes; the durability is the batch's own."""
@@ -313,6 +344,7 @@ class Batch:
     def abort(self) -> None:
         """Lets go of it: nothing happens."""
 
+@disjoint_base
 class Account:
     """The names of one account; `mediacask.Account` makes a mapping of it."""
 
@@ -336,9 +368,9 @@ class Account:
         if_match: DigestLike | None = None,
         if_generation: int | None = None,
         expect_digest: DigestLike | None = None,
-        expect_md5: HashLike | None = None,
-        expect_sha256: HashLike | None = None,
-        durability: Durability | None = None,
+        expect_md5: str | bytes | None = None,
+        expect_sha256: str | bytes | None = None,
+        durability: Literal["sync", "os"] | None = None,
         prefix_limit: PrefixLimit | None = None,
     ) -> Entry:
         """Stores ``content`` under ``name``, in the place of what was there; the time to live starts anew.
@@ -390,9 +422,9 @@ class Account:
         if_match: DigestLike | None = None,
         if_generation: int | None = None,
         expect_digest: DigestLike | None = None,
-        expect_md5: HashLike | None = None,
-        expect_sha256: HashLike | None = None,
-        durability: Durability | None = None,
+        expect_md5: str | bytes | None = None,
+        expect_sha256: str | bytes | None = None,
+        durability: Literal["sync", "os"] | None = None,
         prefix_limit: PrefixLimit | None = None,
     ) -> Entry:
         """Stores the content of the file at ``path`` under ``name``; takes the options of ``put``.
@@ -428,7 +460,7 @@ class Account:
         *,
         if_match: DigestLike | None = None,
         if_generation: int | None = None,
-        durability: Durability | None = None,
+        durability: Literal["sync", "os"] | None = None,
     ) -> bool:
         """Takes ``name`` down; says whether it was there. Durable when this returns, unless told otherwise."""
 
@@ -486,7 +518,7 @@ class Account:
         expires_at: datetime | None = None,
         if_match: DigestLike | None = None,
         if_generation: int | None = None,
-        durability: Durability | None = None,
+        durability: Literal["sync", "os"] | None = None,
     ) -> Entry | None:
         """Changes facts and lifetime of ``name`` without touching its content."""
 
@@ -506,9 +538,9 @@ class Account:
         if_match: DigestLike | None = None,
         if_generation: int | None = None,
         expect_digest: DigestLike | None = None,
-        expect_md5: HashLike | None = None,
-        expect_sha256: HashLike | None = None,
-        durability: Durability | None = None,
+        expect_md5: str | bytes | None = None,
+        expect_sha256: str | bytes | None = None,
+        durability: Literal["sync", "os"] | None = None,
         prefix_limit: PrefixLimit | None = None,
     ) -> Entry | None:
         """Gives the content of ``source`` a second name, ``target``; ``None`` when there is no such source.
@@ -538,6 +570,7 @@ class Account:
     def __delitem__(self, name: str, /) -> None: ...
     def __contains__(self, name: object, /) -> bool: ...
 
+@disjoint_base
 class Store:
     """An open store; `mediacask.Store` is what `mediacask.open` gives."""
 
@@ -547,13 +580,15 @@ class Store:
         *,
         create: bool = True,
         dedup: Literal["account", "store"] = "account",
-        durability: Durability = "sync",
+        durability: Literal["sync", "os"] = "sync",
         verify: Literal["always", "once", "never"] = "always",
         upkeep: Literal["background", "by_hand"] = "background",
         os_sync_interval: timedelta | float | None = None,
         file_threshold: int | None = None,
         segment_len: int | None = None,
         index_cache_bytes: int | None = None,
+        space_amplification: float | None = None,
+        events_keep: timedelta | float | None = None,
         clock: ManualClock | None = None,
     ) -> Self: ...
     @property
@@ -573,6 +608,34 @@ class Store:
     def sweep(self) -> SweepReport:
         """Ends every entry whose time has come and frees what can be freed, now; the background does the same
         behind. Readers do not need it: what has expired is gone for them at once.
+        """
+
+    def compact(self) -> CompactReport:
+        """Frees what segments hold that is needed no more, now; the background does the same when the store takes
+        more than ``space_amplification`` allows. Blobs that are held stay what they are.
+        """
+
+    def verify(
+        self,
+        *,
+        bytes_per_sec: int = 0,
+        resume: str | None = None,
+        repair: bool = False,
+        progress: Callable[[VerifyProgress], object] | None = None,
+    ) -> VerifyReport:
+        """Reads everything that was written and holds it against its checksums, while others read and write.
+
+        bytes_per_sec
+            Most bytes to read in a second, on average; 0 is as many as it can.
+        resume
+            Goes on where an earlier one was broken off: the ``resume`` of its report.
+        repair
+            Whether to set aside what cannot be read, end the names that held it, and write anew what can be
+            told from elsewhere; else it is only said what would be done.
+        progress
+            Called with a VerifyProgress now and then. If it returns False, the verification is broken off.
+
+        Gives a VerifyReport. An exception of ``progress``, or a signal's, breaks it off and is raised.
         """
 
     def checkpoint_catalog(self) -> None:

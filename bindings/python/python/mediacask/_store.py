@@ -19,6 +19,17 @@ from ._mediacask import ManualClock
 # The stores that are open in this process, for pickles that come back to it and for the end of the interpreter.
 _open_stores: weakref.WeakSet[Store] = weakref.WeakSet()
 _guard = threading.Lock()
+# Held while a store is looked for and opened, so that two threads that want the same one get the same one.
+_opening = threading.Lock()
+
+
+def _renew() -> None:
+    """In a child of a fork: whoever held these is not in it."""
+    global _guard, _opening
+    _guard, _opening = threading.Lock(), threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew)
 
 
 class Store(_mediacask.Store):
@@ -76,6 +87,8 @@ def open(
     file_threshold: int | None = None,
     segment_len: int | None = None,
     index_cache_bytes: int | None = None,
+    space_amplification: float | None = None,
+    events_keep: timedelta | float | None = None,
     clock: ManualClock | None = None,
 ) -> Store:
     """Opens the store in the directory ``path``, or makes it.
@@ -104,6 +117,12 @@ def open(
         Bytes of every segment of the log. Default 8 MiB while the store is small, then 128 MiB.
     index_cache_bytes
         Bytes the index may cache. Default 64 MiB.
+    space_amplification
+        How many bytes the segments may take for each byte of them that is needed, at least 1.05. Default 1.3;
+        beyond it compaction frees the rest.
+    events_keep
+        For how long what happened is kept to be told of, when there is the room: a timedelta or seconds. Default
+        an hour.
     clock
         A `ManualClock` for tests of what happens in time.
     """
@@ -117,6 +136,8 @@ def open(
         "file_threshold": file_threshold,
         "segment_len": segment_len,
         "index_cache_bytes": index_cache_bytes,
+        "space_amplification": space_amplification,
+        "events_keep": events_keep,
         "clock": clock,
     }
     return Store(path, **options)
@@ -125,12 +146,13 @@ def open(
 def _opened(path: str, options: dict[str, Any]) -> Store:
     """The store that is open at ``path`` in this process, or else one that is opened now."""
     wanted = os.path.realpath(path)
-    with _guard:
-        known = list(_open_stores)
-    for store in known:
-        if os.path.realpath(store.path) == wanted and not store.closed and not _is_forked(store):
-            return store
-    return Store(Path(path), **options)
+    with _opening:
+        with _guard:
+            known = list(_open_stores)
+        for store in known:
+            if os.path.realpath(store.path) == wanted and not store.closed and not _is_forked(store):
+                return store
+        return Store(Path(path), **options)
 
 
 def _is_forked(store: Store) -> bool:

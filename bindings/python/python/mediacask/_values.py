@@ -142,6 +142,81 @@ class SweepReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompactReport:
+    """What a compaction did."""
+
+    #: Segments of which what was needed was gathered elsewhere.
+    segments_compacted: int
+    #: Segments that left the log, those in which nothing was needed included.
+    segments_freed: int
+    #: Files of large blobs that were removed.
+    files_freed: int
+    #: Bytes written: what was gathered.
+    bytes_rewritten: int
+    #: Bytes of the segments and files that have gone, less those written.
+    bytes_freed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyProgress:
+    """How far a verification is."""
+
+    #: Bytes that this run has read.
+    bytes_checked: int
+    #: Bytes that this run has to read, about: others write meanwhile.
+    bytes_total: int
+    #: Damaged places that were found so far.
+    damaged: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damaged:
+    """Bytes that are not what was written, and what they cost."""
+
+    #: The file.
+    path: Path
+    #: Where in the file it begins, in bytes.
+    offset: int
+    #: How many bytes are concerned; 0 when the whole file is, or what should be there is missing.
+    len: int
+    #: The content that was hit, if one was.
+    digest: Digest | None
+    #: The names (account, name) that were hit; empty when nothing alive was.
+    names: list[tuple[str, str]]
+    #: What was found, as a sentence.
+    what: str
+    #: What repair would do about it; after a repair, what it did.
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What a verification found."""
+
+    #: Bytes that were read.
+    bytes_checked: int
+    #: Contents that were read as a whole and hashed, those nobody holds any more included.
+    contents_checked: int
+    #: Names whose entries were looked up in the log.
+    entries_checked: int
+    #: What is damaged.
+    damaged: list[Damaged]
+    #: Contents whose count of references, in memory, is not the number of their names.
+    wrong_references: int
+    #: Accounts whose rows in the index are not what the log says. Listings do not believe such rows.
+    index_differences: int
+    #: How many of the damaged things and differing accounts were put right or set aside; 0 without repair.
+    repaired: int
+    #: Where to go on, if it was broken off.
+    resume: str | None
+
+    @property
+    def damage_stands(self) -> bool:
+        """Whether something was found that was not put right or set aside."""
+        return len(self.damaged) + self.wrong_references + self.index_differences > self.repaired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
     """Damage that was found when the store was opened."""
 

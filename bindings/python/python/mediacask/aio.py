@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,7 +31,18 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, over
 import mediacask
 
 from ._mediacask import Blob, Entry
-from ._values import AccountStats, Event, Health, Page, Policy, Stats, SweepReport
+from ._values import (
+    AccountStats,
+    CompactReport,
+    Event,
+    Health,
+    Page,
+    Policy,
+    Stats,
+    SweepReport,
+    VerifyProgress,
+    VerifyReport,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -120,6 +132,35 @@ class Store:
     async def sweep(self) -> SweepReport:
         """Ends every entry whose time has come and frees what can be freed, now."""
         return await self._pool.run(self._store.sweep)
+
+    async def compact(self) -> CompactReport:
+        """Frees what segments hold that is needed no more, now."""
+        return await self._pool.run(self._store.compact)
+
+    async def verify(
+        self,
+        *,
+        bytes_per_sec: int = 0,
+        resume: str | None = None,
+        repair: bool = False,
+        progress: Callable[[VerifyProgress], object] | None = None,
+    ) -> VerifyReport:
+        """Reads everything and holds it against its checksums; ``progress`` is called in a thread of the pool.
+
+        When the task is cancelled, the verification is broken off.
+        """
+        cancelled = threading.Event()
+
+        def hear(so_far: VerifyProgress) -> object:
+            return False if cancelled.is_set() else progress and progress(so_far)
+
+        try:
+            return await self._pool.run(
+                self._store.verify, bytes_per_sec=bytes_per_sec, resume=resume, repair=repair, progress=hear
+            )
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
 
     async def checkpoint_catalog(self) -> None:
         """Writes the catalog down, so that the next open need not read the log."""
@@ -472,7 +513,7 @@ class BlobWriter:
         await self._pool.finish(self._opened().abort)
 
     async def __aenter__(self) -> BlobWriter:
-        self._file = await self._pool.run(self._account.open, self.name, self._mode, **self._options)
+        self._file = await self._pool.run(lambda: self._account.open(self.name, self._mode, **self._options))
         return self
 
     async def __aexit__(
