@@ -730,6 +730,10 @@ impl Disk for TurningDisk {
         self.writable().and_then(|()| RealDisk.rename(from, to))
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.writable().and_then(|()| RealDisk.hard_link(from, to))
+    }
+
     fn unlink(&self, path: &Path) -> io::Result<()> {
         self.writable().and_then(|()| RealDisk.unlink(path))
     }
@@ -771,6 +775,10 @@ impl DiskFile for TurningFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.disk.writable().and_then(|()| self.file.set_len(len))
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.disk.writable().and_then(|()| self.file.set_mode(mode))
     }
 
     fn map(&self, len: u64) -> io::Result<Map> {

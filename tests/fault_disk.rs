@@ -551,3 +551,51 @@ fn the_same_seed_gives_the_same_crash() {
         assert_eq!(tree(&first.root()), tree(&disk.crash(Crash::random(seed)).root()));
     }
 }
+
+#[test]
+fn a_second_name_is_lost_until_its_directory_is_synced_and_both_are_one_file() {
+    let disk = disk();
+    let file = durable(&disk, "a", b"old");
+    disk.create_dir(&disk.root().join("d")).unwrap();
+    disk.sync_dir(&disk.root()).unwrap();
+    disk.hard_link(&disk.root().join("a"), &disk.root().join("d/b")).unwrap();
+    file.set_mode(0o400).unwrap();
+    let lost = disk.crash(Crash::NOTHING_KEPT);
+    assert_eq!((read(&lost, "a").unwrap(), read(&lost, "d/b")), (b"old".to_vec(), None));
+    let facts = lost.open(&lost.root().join("a"), Access::Write).unwrap().facts().unwrap();
+    assert_eq!((facts.links, facts.mode), (1, 0o600), "the mode was not synced");
+
+    disk.sync_dir(&disk.root().join("d")).unwrap();
+    file.sync().unwrap();
+    let kept = disk.crash(Crash::NOTHING_KEPT);
+    let facts = |name: &str| kept.open(&kept.root().join(name), Access::Read).unwrap().facts().unwrap();
+    assert_eq!((facts("a").id, facts("a").links, facts("a").mode), (facts("d/b").id, 2, 0o400));
+    let refused = kept.open(&kept.root().join("a"), Access::Write).err().unwrap();
+    assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    // The file is there as long as it has a name.
+    kept.unlink(&kept.root().join("a")).unwrap();
+    kept.sync_dir(&kept.root()).unwrap();
+    let after = kept.crash(Crash::NOTHING_KEPT);
+    assert_eq!((read(&after, "a"), read(&after, "d/b").unwrap()), (None, b"old".to_vec()));
+}
+
+#[test]
+#[should_panic(expected = "while it had 2 names")]
+fn writing_to_a_file_of_two_names_is_noticed() {
+    let disk = disk();
+    let file = durable(&disk, "a", b"old");
+    disk.hard_link(&disk.root().join("a"), &disk.root().join("b")).unwrap();
+    write(&*file, 0, b"new").unwrap();
+    drop(disk.crash(Crash::ALL_KEPT));
+}
+
+#[test]
+fn where_links_are_refused_a_file_keeps_its_one_name() {
+    let disk = disk();
+    durable(&disk, "a", b"old");
+    disk.refuse_links();
+    let refused = disk.hard_link(&disk.root().join("a"), &disk.root().join("b")).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::CrossesDevices);
+    assert_eq!(disk.counts().of(CallKind::HardLink), 1);
+    assert!(read(&disk, "b").is_none());
+}

@@ -4,10 +4,10 @@
 //! directories 0700), how short writes and interrupted calls go on, and what happens where a file
 //! system lacks a call.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,6 +53,10 @@ impl Disk for RealDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
@@ -140,6 +144,10 @@ impl DiskFile for RealFile {
         self.file.set_len(len)
     }
 
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.file.set_permissions(Permissions::from_mode(mode))
+    }
+
     fn map(&self, len: u64) -> io::Result<Map> {
         let facts = self.facts()?;
         if facts.len < len {
@@ -220,8 +228,6 @@ fn write_all(
 mod tests {
     use super::*;
     use std::cell::RefCell;
-    use std::os::unix::fs::PermissionsExt;
-
     #[test]
     fn a_vectored_write_goes_on_after_short_and_interrupted_calls() {
         let text: Vec<u8> = (0..5000_u32).map(|i| (i % 251) as u8).collect();
@@ -271,6 +277,18 @@ mod tests {
         assert_eq!(RealDisk.open(&name, Access::Create).unwrap().facts().unwrap().mode, 0o600);
         let again = RealDisk.open(&name, Access::Create).err().unwrap();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_file_has_a_second_name_and_can_be_made_read_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let (name, other) = (dir.path().join("f"), dir.path().join("g"));
+        let file = RealDisk.open(&name, Access::Create).unwrap();
+        file.set_mode(0o400).unwrap();
+        RealDisk.hard_link(&name, &other).unwrap();
+        let facts = RealDisk.open(&other, Access::Read).unwrap().facts().unwrap();
+        assert_eq!((facts.id, facts.links, facts.mode), (file.facts().unwrap().id, 2, 0o400));
+        assert_eq!(RealDisk.hard_link(&name, &other).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     }
 
     #[test]

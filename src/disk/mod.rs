@@ -41,6 +41,13 @@ pub struct FileFacts {
     pub mode: u32,
 }
 
+impl FileFacts {
+    /// Whether another directory may have this file, too: then it is not to be written.
+    pub fn is_shared(&self) -> bool {
+        self.links > 1 || self.mode & 0o200 == 0
+    }
+}
+
 /// A name in a directory.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -76,6 +83,12 @@ pub trait Disk: Send + Sync + 'static {
 
     /// Renames within the store, replacing what stands there.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Gives a file one more name, on the same file system; `AlreadyExists` when the name is taken, `Unsupported`
+    /// on a disk where a file has one name only.
+    fn hard_link(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Takes a file's name away.
     fn unlink(&self, path: &Path) -> io::Result<()>;
@@ -120,6 +133,11 @@ pub trait DiskFile: Send + Sync {
 
     /// Cuts the file, or extends it by zeros. Never done to a file that is mapped.
     fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Sets the permission bits; `Unsupported` on a disk that has none.
+    fn set_mode(&self, _mode: u32) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Maps the first `len` bytes to read, or reads them where mapping is refused.
     fn map(&self, len: u64) -> io::Result<Map>;

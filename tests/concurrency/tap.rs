@@ -50,6 +50,10 @@ impl Disk for Tap {
         self.disk.rename(from, to)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.hard_link(from, to)
+    }
+
     fn unlink(&self, path: &Path) -> io::Result<()> {
         self.disk.unlink(path)
     }
@@ -101,6 +105,10 @@ impl DiskFile for TappedFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.file.set_mode(mode)
     }
 
     fn map(&self, len: u64) -> io::Result<Map> {

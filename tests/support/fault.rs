@@ -11,7 +11,8 @@
 //! - A renaming is there or not, and never neither; to another directory, it is durable with that.
 //! - What was unlinked may be back; bytes written over may be the old ones; what was allocated and
 //!   not written is zeros.
-//! - A file that is mapped is not cut: [`FaultDisk::crash`] and the drop panic if one was.
+//! - A file that is mapped is not cut, and one that has two names is not changed: [`FaultDisk::crash`]
+//!   and the drop panic if one was.
 
 mod calls;
 mod content;
@@ -103,6 +104,11 @@ impl FaultDisk {
     pub(crate) fn limit_room(&self, more: u64) {
         let mut state = self.0.state.lock();
         state.room = Some(state.used() + more);
+    }
+
+    /// Has every hard link refused, as from one file system to another.
+    pub(crate) fn refuse_links(&self) {
+        self.0.state.lock().refuses_links = true;
     }
 
     /// Ends every fault that was planned, and gives room again. Power that is off stays off.

@@ -23,6 +23,13 @@ impl Disk for FaultDisk {
             if access == Access::Create {
                 state.take_room(NAME_ROOM)?;
             }
+            let known = slot.as_ref().and_then(|slot| state.names.look_up(slot));
+            if let Some(Child::File(node)) = known.filter(|_| access == Access::Write)
+                && node.lock().mode & 0o200 == 0
+            {
+                // Whoever runs the tests: root would be let through.
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
             let real = RealFile::open(path, access)?;
             let node = match slot {
                 Some(slot) if access == Access::Create => {
@@ -75,12 +82,29 @@ impl Disk for FaultDisk {
                 return Ok(());
             }
             if let Some(Child::File(replaced)) = state.names.look_up(&to_slot) {
-                replaced.lock().has_name = false;
+                replaced.lock().names -= 1;
             }
             if let Some(node) = moved {
                 node.lock().path = label(below);
             }
             state.names.rename(slot, to_slot);
+            Ok(())
+        })
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call(CallKind::HardLink, from, |state, slot| {
+            if state.refuses_links {
+                return Err(io::ErrorKind::CrossesDevices.into());
+            }
+            state.take_room(NAME_ROOM)?;
+            let to_slot = self.below(to).and_then(|below| state.slot(below));
+            let linked = slot.map(|slot| state.known(slot, from)).transpose()?;
+            RealDisk.hard_link(from, to)?;
+            if let Some((node, slot)) = linked.zip(to_slot) {
+                node.lock().names += 1;
+                state.names.give(slot, Child::File(node));
+            }
             Ok(())
         })
     }
@@ -172,6 +196,7 @@ impl FaultFile {
             let allocated = self.node.lock().allocated;
             state.take_room(len.saturating_sub(allocated))?;
         }
+        state.check_unshared(&self.node.lock());
         // Not `allocate`: it would fill memory with the zeros that a length alone stands for.
         self.real.set_len(len)?;
         let mut node = self.node.lock();
@@ -217,6 +242,7 @@ impl DiskFile for FaultFile {
         }
         self.real.write_at(&[IoSlice::new(&bytes)], offset)?;
         if !bytes.is_empty() {
+            state.check_unshared(&self.node.lock());
             state.plan.counts.bytes_written += bytes.len() as u64;
             let mut node = self.node.lock();
             node.allocated = node.allocated.max(offset + bytes.len() as u64);
@@ -237,6 +263,7 @@ impl DiskFile for FaultFile {
         }
         if !state.skips_file(&node) {
             node.content.sync();
+            node.durable_mode = node.mode;
         }
         Ok(())
     }
@@ -251,6 +278,17 @@ impl DiskFile for FaultFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.resize(CallKind::SetLen, len)
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        let mut state = self.disk.0.state.lock();
+        let verdict = self.begin(&mut state, CallKind::SetMode);
+        if let Verdict::Fail(fault) = verdict {
+            return Err(fault.error());
+        }
+        self.real.set_mode(mode)?;
+        self.node.lock().mode = mode;
+        if matches!(verdict, Verdict::Die) { Err(Fault::Eio.error()) } else { Ok(()) }
     }
 
     fn map(&self, len: u64) -> io::Result<Map> {

@@ -1,5 +1,6 @@
 //! How the power goes, and what is left: a new disk made of it.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -7,13 +8,14 @@ use std::sync::Arc;
 
 use mediacask::disk::files::{RealDisk, RealFile};
 use mediacask::disk::{Access, Disk, DiskFile};
+use parking_lot::Mutex;
 
 use crate::support::random::Random;
 
 use super::content::Bytes;
 use super::index::Image;
 use super::names::{Child, Entries, Names, TOP};
-use super::state::State;
+use super::state::{Node, State};
 use super::{FaultDisk, label};
 
 /// Which of what was not synced survives a crash.
@@ -113,6 +115,7 @@ impl FaultDisk {
     pub(crate) fn adopt_all(&self) {
         let mut state = self.0.state.lock();
         (state.names, state.nodes) = (Names::new(), Vec::new());
+        let mut seen = HashMap::new();
         let mut dirs = vec![(TOP, PathBuf::new())];
         while let Some((dir, below)) = dirs.pop() {
             for found in RealDisk.read_dir(&self.0.dir.path().join(&below)).unwrap() {
@@ -126,8 +129,17 @@ impl FaultDisk {
                     state.names.adopt(slot, Child::Dir(inner));
                     dirs.push((inner, path));
                 } else {
-                    let bytes = fs::read(self.0.dir.path().join(&path)).unwrap();
-                    let node = state.add_node(Bytes::of(&bytes), label(&path));
+                    let real = self.0.dir.path().join(&path);
+                    let facts = RealFile::open(&real, Access::Read).and_then(|file| file.facts()).unwrap();
+                    let node = seen.entry(facts.id).or_insert_with(|| {
+                        let node = state.add_node(Bytes::of(&fs::read(&real).unwrap()), label(&path));
+                        let mut made = node.lock();
+                        (made.names, made.mode, made.durable_mode) = (0, facts.mode, facts.mode);
+                        drop(made);
+                        node
+                    });
+                    node.lock().names += 1;
+                    let node = node.clone();
                     state.names.adopt(slot, Child::File(node));
                 }
             }
@@ -138,6 +150,8 @@ impl FaultDisk {
 /// Makes the directories and files that are left, below `root`, and their record.
 fn build(left: &[Entries], how: Crash, random: &mut Random, root: &Path, new: &mut State) {
     let mut dirs = vec![(TOP, TOP, PathBuf::new())];
+    // Files that were made, by what they were: one that has several names has them again.
+    let mut files = HashMap::new();
     while let Some((old_dir, new_dir, below)) = dirs.pop() {
         for (name, child) in &left[old_dir] {
             let path = below.join(name);
@@ -150,10 +164,26 @@ fn build(left: &[Entries], how: Crash, random: &mut Random, root: &Path, new: &m
                     dirs.push((*inner, new_inner, path));
                 }
                 Child::File(node) => {
-                    let bytes = node.lock().content.after(how, random);
-                    put(&bytes, &root.join(&path)).unwrap();
-                    let node = new.add_node(bytes, label(&path));
-                    new.names.adopt(slot, Child::File(node));
+                    let known: Option<&(PathBuf, Arc<Mutex<Node>>)> = files.get(&Arc::as_ptr(node));
+                    if let Some((first, node)) = known {
+                        RealDisk.hard_link(&root.join(first), &root.join(&path)).unwrap();
+                        node.lock().names += 1;
+                        new.names.adopt(slot, Child::File(Arc::clone(node)));
+                        continue;
+                    }
+                    let was = node.lock();
+                    let bytes = was.content.after(how, random);
+                    let mode = match how.keep {
+                        Keep::Nothing => was.durable_mode,
+                        Keep::Random(_) if was.mode != was.durable_mode && random.sixteenths(8) => was.durable_mode,
+                        Keep::Everything | Keep::Random(_) => was.mode,
+                    };
+                    put(&bytes, mode, &root.join(&path)).unwrap();
+                    let now = new.add_node(bytes, label(&path));
+                    now.lock().mode = mode;
+                    now.lock().durable_mode = mode;
+                    files.insert(Arc::as_ptr(node), (path, Arc::clone(&now)));
+                    new.names.adopt(slot, Child::File(now));
                 }
             }
         }
@@ -161,8 +191,9 @@ fn build(left: &[Entries], how: Crash, random: &mut Random, root: &Path, new: &m
 }
 
 /// Makes a real file of these bytes.
-fn put(bytes: &Bytes, path: &Path) -> io::Result<()> {
+fn put(bytes: &Bytes, mode: u32, path: &Path) -> io::Result<()> {
     let real = RealFile::open(path, Access::Create)?;
+    real.set_mode(mode)?;
     real.set_len(bytes.len)?;
     bytes.pieces().try_for_each(|(offset, piece)| real.write_at(&[IoSlice::new(piece)], offset))
 }

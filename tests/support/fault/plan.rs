@@ -10,6 +10,7 @@ pub(crate) enum CallKind {
     CreateDir,
     ReadDir,
     Rename,
+    HardLink,
     Unlink,
     RemoveDirAll,
     SyncDir,
@@ -20,6 +21,7 @@ pub(crate) enum CallKind {
     PushOut,
     Allocate,
     SetLen,
+    SetMode,
     Map,
     Lock,
 }
@@ -35,10 +37,8 @@ impl CallKind {
     /// Whether it changes what may be found after a crash. A sync that fails changes nothing.
     fn is_change(self) -> bool {
         use CallKind as K;
-        matches!(
-            self,
-            K::Open | K::CreateDir | K::Rename | K::Unlink | K::RemoveDirAll | K::Write | K::Allocate | K::SetLen
-        )
+        let of_names = matches!(self, K::CreateDir | K::Rename | K::HardLink | K::Unlink | K::RemoveDirAll);
+        of_names || matches!(self, K::Open | K::Write | K::Allocate | K::SetLen | K::SetMode)
     }
 }
 

@@ -19,7 +19,11 @@ use super::{NAME_ROOM, SyncKind};
 pub(super) struct Node {
     pub(super) content: Content,
     pub(super) allocated: u64,
-    pub(super) has_name: bool,
+    /// How many names it has.
+    pub(super) names: usize,
+    /// Its permission bits, and those it had when it was last synced.
+    pub(super) mode: u32,
+    pub(super) durable_mode: u32,
     pub(super) handles: usize,
     /// Below the store, for whoever reads a log of calls.
     pub(super) path: Arc<str>,
@@ -54,6 +58,8 @@ pub(super) struct State {
     pub(super) index: PathBuf,
     pub(super) older_index: Option<Image>,
     pub(super) broken_rule: Option<String>,
+    /// Files have one name only, as between two file systems.
+    pub(super) refuses_links: bool,
 }
 
 impl State {
@@ -70,13 +76,14 @@ impl State {
             index,
             older_index: None,
             broken_rule: None,
+            refuses_links: false,
         }
     }
 
     pub(super) fn add_node(&mut self, bytes: Bytes, path: Arc<str>) -> Arc<Mutex<Node>> {
         let allocated = bytes.len;
         let content = Content::durable(bytes);
-        let node = Node { content, allocated, has_name: true, handles: 0, path };
+        let node = Node { content, allocated, names: 1, mode: 0o600, durable_mode: 0o600, handles: 0, path };
         let node = Arc::new(Mutex::new(node));
         if self.nodes.len() == self.nodes.capacity() {
             self.nodes.retain(|node| node.strong_count() > 0);
@@ -115,7 +122,7 @@ impl State {
 
     pub(super) fn take_name(&mut self, slot: Slot) {
         match self.names.look_up(&slot) {
-            Some(Child::File(node)) => node.lock().has_name = false,
+            Some(Child::File(node)) => node.lock().names -= 1,
             Some(Child::Dir(dir)) => {
                 let dir = *dir;
                 let below = self.names.below(dir);
@@ -127,6 +134,13 @@ impl State {
             None => return,
         }
         self.names.take(slot);
+    }
+
+    /// Notes a change of a file that another directory shares.
+    pub(super) fn check_unshared(&mut self, node: &Node) {
+        if node.names > 1 {
+            self.broken_rule = Some(format!("{} was changed while it had {} names", node.path, node.names));
+        }
     }
 
     pub(super) fn skips_file(&mut self, node: &Node) -> bool {
@@ -187,7 +201,7 @@ impl State {
 
 impl Node {
     fn room(&self) -> u64 {
-        let is_there = self.has_name || self.handles > 0;
+        let is_there = self.names > 0 || self.handles > 0;
         if is_there { NAME_ROOM + self.allocated } else { 0 }
     }
 }
