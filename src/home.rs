@@ -1,7 +1,8 @@
 //! The store's directory: its paths, its creation, its lock.
 //!
 //! STORE is the last file that is made and comes into being by a rename, so a directory with a STORE has
-//! everything else. A directory that holds something else is never made into a store.
+//! everything else. A directory that holds something else is never made into a store. One with a MANIFEST is a
+//! checkpoint, and becomes a store here (`checkpoint/adopt.rs`).
 
 use std::io::{ErrorKind as IoKind, IoSlice};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::disk::{Access, Disk, DiskFile};
+use crate::checkpoint::{MANIFEST, adopt};
+use crate::disk::{Access, Disk, DiskFile, Found};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::format::{Refusal, StoreFile, VERSION};
 use crate::options::{Create, Dedup, StoreOptions, invalid};
@@ -37,12 +39,19 @@ impl Home {
             }
             Err(error) => return Err(Error::io("open the store", dir, error)),
         };
-        let there = |name: &str| found.iter().any(|found| found.name == name);
-        if !there("STORE") {
+        let is_store = |found: &[Found]| found.iter().any(|found| found.name == "STORE" || found.name == MANIFEST);
+        if !is_store(&found) {
             check_creation(disk, dir, &found, options.create)?;
         }
         let lock = lock(disk, dir)?;
-        let store = if there("STORE") { read_store(disk, dir)? } else { create_store(disk, dir, options.dedup)? };
+        // Somebody may have made a store, or a checkpoint, of the empty directory meanwhile.
+        let found = disk.read_dir(dir).map_err(|e| Error::io("open the store", dir, e))?;
+        let store = if is_store(&found) {
+            adopt(disk, dir)?;
+            read_store(disk, dir)?
+        } else {
+            create_store(disk, dir, options.dedup)?
+        };
         Ok(Home { dir: dir.to_path_buf(), store, lock: Mutex::new(Some(lock)) })
     }
 
@@ -76,7 +85,7 @@ impl Home {
     }
 }
 
-fn create_dir_all(disk: &dyn Disk, dir: &Path) -> Result<()> {
+pub(crate) fn create_dir_all(disk: &dyn Disk, dir: &Path) -> Result<()> {
     let parent = parent_of(dir);
     match disk.create_dir(dir) {
         Ok(()) => sync_parent(disk, dir),
@@ -93,13 +102,14 @@ fn parent_of(dir: &Path) -> &Path {
     dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn sync_parent(disk: &dyn Disk, dir: &Path) -> Result<()> {
+/// Makes the directory's own name durable.
+pub(crate) fn sync_parent(disk: &dyn Disk, dir: &Path) -> Result<()> {
     let parent = parent_of(dir);
     disk.sync_dir(parent).map_err(|e| Error::io("sync the directory", parent, e))
 }
 
 /// A directory becomes a store only if nothing in it could be somebody's.
-fn check_creation(disk: &dyn Disk, dir: &Path, found: &[crate::disk::Found], create: Create) -> Result<()> {
+fn check_creation(disk: &dyn Disk, dir: &Path, found: &[Found], create: Create) -> Result<()> {
     let lists = |name: &str| disk.read_dir(&dir.join(name)).map_err(|e| Error::io("list", &dir.join(name), e));
     for name in ["segments", "files"].iter().filter(|name| found.iter().any(|found| found.name == **name)) {
         if !lists(name)?.is_empty() {
@@ -125,7 +135,8 @@ fn check_creation(disk: &dyn Disk, dir: &Path, found: &[crate::disk::Found], cre
     }
 }
 
-fn lock(disk: &dyn Disk, dir: &Path) -> Result<Arc<dyn DiskFile>> {
+/// Takes the lock of a directory; it is held until the file is dropped.
+pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Arc<dyn DiskFile>> {
     let path = dir.join("LOCK");
     let failed = |e| Error::io("open", &path, e);
     let file = match disk.open(&path, Access::Write) {
@@ -154,7 +165,8 @@ fn holder(file: &dyn DiskFile) -> Option<u32> {
     std::str::from_utf8(&text).ok()?.trim().parse().ok()
 }
 
-fn read_store(disk: &dyn Disk, dir: &Path) -> Result<StoreFile> {
+/// What STORE says.
+pub(crate) fn read_store(disk: &dyn Disk, dir: &Path) -> Result<StoreFile> {
     let path = dir.join("STORE");
     let failed = |e| Error::io("read", &path, e);
     let file = disk.open(&path, Access::Read).map_err(failed)?;
@@ -189,15 +201,18 @@ fn create_store(disk: &dyn Disk, dir: &Path, dedup: Dedup) -> Result<StoreFile> 
     }
     // Names reach the disk in any order: STORE must not be there before them.
     disk.sync_dir(dir).map_err(|e| Error::io("sync the directory", dir, e))?;
-    let (mut id, mut secret) = ([0; 16], [0; 32]);
-    getrandom::fill(&mut id)
-        .and_then(|()| getrandom::fill(&mut secret))
-        .map_err(|e| Error::new(ErrorKind::Io, format!("no randomness to be had: {e}")))?;
-    let store = StoreFile { id, secret, store_wide: dedup == Dedup::Store };
+    let store = StoreFile { id: random()?, secret: random()?, store_wide: dedup == Dedup::Store };
     // Whoever made the directory, a crash that takes its name must not take a store with it.
     sync_parent(disk, dir)?;
     replace_file(disk, dir, "STORE", &mut |file| file.write_at(&[IoSlice::new(&store.encode())], 0))?;
     Ok(store)
+}
+
+/// Bytes that nobody knows before.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|e| Error::new(ErrorKind::Io, format!("no randomness to be had: {e}")))?;
+    Ok(bytes)
 }
 
 /// Writes a file of `dir` anew, atomically: under another name, synced, renamed, the directory synced. A

@@ -43,7 +43,7 @@
 //!
 //! ```text
 //! facade   store account batch upload buffers prefix listing events stats engine testing
-//! flows    commit/ recovery/ upkeep/ lookup home
+//! flows    commit/ recovery/ upkeep/ checkpoint/ lookup home
 //! state    log/ catalog/ index/ blob
 //! matter   log/record log/format
 //! words    digest entry token options/ clock limits error telemetry
@@ -57,6 +57,7 @@ mod batch;
 mod blob;
 mod buffers;
 mod catalog;
+mod checkpoint;
 mod clock;
 mod commit;
 mod digest;
@@ -87,6 +88,7 @@ mod upload;
 pub use account::{Account, Entries};
 pub use batch::{Batch, Outcome};
 pub use blob::{Blob, BlobReader};
+pub use checkpoint::CheckpointReport;
 pub use clock::Clock;
 pub use digest::Digest;
 pub use entry::Entry;

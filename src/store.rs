@@ -2,10 +2,14 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::account::{Account, end_all};
+use crate::checkpoint::CheckpointReport;
 use crate::commit::request::Intent;
 use crate::digest::Digest;
+use crate::disk::Disk;
+use crate::disk::files::RealDisk;
 use crate::engine::{Engine, Handle};
 use crate::entry::{Entry, check_account};
 use crate::error::{ErrorKind, Result};
@@ -226,6 +230,62 @@ impl Store {
     ) -> Result<VerifyReport> {
         let engine = self.handle.engine()?;
         engine.upkeep.verify(options, &|| engine.hold_open(), progress)
+    }
+
+    /// Makes a consistent copy of the store in a directory of its own, while others write: what was acknowledged
+    /// before the call, and batches whole. Durable when this returns.
+    ///
+    /// Segments that are complete and large blobs are hard links where the file system allows it, and cost no
+    /// space; the rest is copied. Another checkpoint into the same directory brings only what is new. The
+    /// directory is new, empty, or holds an earlier checkpoint of this store; anything else is refused with
+    /// [`ErrorKind::InvalidOption`]. [`Store::restore`] brings it back.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path().join("media.cask"))?;
+    /// # let media = store.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// let report = store.checkpoint(dir.path().join("backup"))?;
+    /// assert_eq!(report.files_linked + report.files_copied, 1);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
+    pub fn checkpoint(&self, dest: impl AsRef<Path>) -> Result<CheckpointReport> {
+        let engine = self.handle.engine()?;
+        let _open = engine.hold_open()?;
+        engine.upkeep.checkpoint_to(dest.as_ref())
+    }
+
+    /// Brings a checkpoint back into a directory that is new or empty, by hard links where the file system allows
+    /// it; it opens as a store then, and the checkpoint stays as it is. Durable when this returns.
+    ///
+    /// What is done with the one does not touch the other. Fails with [`ErrorKind::InvalidOption`] when
+    /// `checkpoint` is not one, or `dest` holds something, and with [`ErrorKind::Corrupt`] when a file of the
+    /// checkpoint is missing or has another length.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path().join("media.cask"))?;
+    /// # let media = store.account("5500001")?;
+    /// # media.put("a.txt", "hello", &Default::default())?;
+    /// use mediacask::Store;
+    /// store.checkpoint(dir.path().join("backup"))?;
+    /// Store::restore(dir.path().join("backup"), dir.path().join("restored"))?;
+    /// let restored = Store::open(dir.path().join("restored"))?;
+    /// assert!(restored.account("5500001")?.contains("a.txt")?);
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
+    pub fn restore(checkpoint: impl AsRef<Path>, dest: impl AsRef<Path>) -> Result<CheckpointReport> {
+        Store::restore_on(Arc::new(RealDisk), checkpoint, dest)
+    }
+
+    /// The same on another disk.
+    #[doc(hidden)]
+    pub fn restore_on(
+        disk: Arc<dyn Disk>,
+        checkpoint: impl AsRef<Path>,
+        dest: impl AsRef<Path>,
+    ) -> Result<CheckpointReport> {
+        crate::checkpoint::restore(disk, checkpoint.as_ref(), dest.as_ref())
     }
 
     /// Every name, of whatever account, that holds this content, with its account. A scan of all names.

@@ -186,6 +186,7 @@ fn need_of_operation(op: &str) -> Option<&str> {
         "policy" | "set_policy" => Some("policy"),
         "reader" | "update" | "names_of" | "purge_digest" | "sync" | "checkpoint_catalog" | "health" => Some(op),
         "events" | "events_floor" => Some("events"),
+        "checkpoint" | "restore" => Some("checkpoint"),
         _ => ["writer", "batch"].into_iter().find(|word| op.starts_with(&format!("{word}_"))),
     }
 }

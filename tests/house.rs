@@ -16,7 +16,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "testing",
         ],
     ),
-    ("flows", &["commit/", "recovery/", "upkeep/", "lookup", "home"]),
+    ("flows", &["commit/", "recovery/", "upkeep/", "checkpoint/", "lookup", "home"]),
     ("state", &["log/", "catalog/", "index/", "blob"]),
     ("matter", &["log/record", "log/format"]),
     ("words", &["digest", "entry", "token", "options/", "clock", "limits", "error", "telemetry"]),

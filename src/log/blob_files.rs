@@ -39,6 +39,12 @@ impl BlobFileName {
     fn text(&self) -> String {
         format!("{}.{:016x}", self.digest, self.id)
     }
+
+    /// Its place below `files/`: the subdirectory, and the file there.
+    pub(crate) fn place(&self) -> (String, String) {
+        let text = self.text();
+        (text[..2].to_owned(), text)
+    }
 }
 
 /// A blob's file, mapped.
@@ -65,11 +71,35 @@ pub(crate) struct BlobFiles {
     open: Mutex<HashMap<u64, Known>>,
     /// Guards which subdirectories are known to exist, durably.
     known: Mutex<HashSet<String>>,
+    /// Guards how many hold off removals, and what waits for them.
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    by: usize,
+    removals: Vec<BlobFileName>,
+}
+
+/// Holds off the removal of files; with the last one, they go.
+pub(crate) struct Hold<'a>(&'a BlobFiles);
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        let mut held = self.0.held.lock();
+        held.by -= 1;
+        if held.by == 0 {
+            for name in std::mem::take(&mut held.removals) {
+                // One that stays is removed when the store is opened again.
+                let _ = self.0.disk.unlink(&self.0.path_of(&name));
+            }
+        }
+    }
 }
 
 impl BlobFiles {
     pub(crate) fn new(disk: Arc<dyn Disk>, staging: PathBuf, files: PathBuf) -> BlobFiles {
-        BlobFiles { disk, staging, files, open: Mutex::default(), known: Mutex::default() }
+        BlobFiles { disk, staging, files, open: Mutex::default(), known: Mutex::default(), held: Mutex::default() }
     }
 
     fn directory_of(&self, digest: &Digest) -> (String, PathBuf) {
@@ -148,10 +178,22 @@ impl BlobFiles {
     pub(crate) fn remove(&self, name: &BlobFileName) -> Result<()> {
         let path = self.path_of(name);
         self.open.lock().remove(&name.id);
+        let mut held = self.held.lock();
+        if held.by > 0 {
+            held.removals.push(*name);
+            return Ok(());
+        }
+        drop(held);
         match self.disk.unlink(&path) {
             Err(error) if error.kind() != IoKind::NotFound => Err(Error::io("remove", &path, error)),
             _ => Ok(()),
         }
+    }
+
+    /// Keeps every file there is where it is, until the guard is dropped.
+    pub(crate) fn hold(&self) -> Hold<'_> {
+        self.held.lock().by += 1;
+        Hold(self)
     }
 
     /// All files there are, and their lengths.

@@ -13,6 +13,7 @@
 //! catalog               checkpoint of the catalog; derived (its layout: `catalog/checkpoint.rs`)
 //! index/                sled: the names in order; derived
 //! activity              what upkeep did last; derived (its layout: `upkeep/activity.rs`)
+//! MANIFEST              only in a checkpoint of the store: what belongs to it
 //! ```
 //!
 //! # STORE
@@ -101,6 +102,26 @@
 //!           32 8 end of the records   40 8 last sequence   48 8 lowest sequence   56 4 CRC-32 of the footer before
 //!           the trailer   60 4 CRC-32 of the trailer's first 60 bytes
 //! ```
+//!
+//! # Checkpoint
+//!
+//! A directory with a MANIFEST is a checkpoint of a store: a copy of its log up to a place, made while others
+//! wrote. It has STORE, `segments/` and `files/`, and of what lies there only what the MANIFEST lists counts. It
+//! becomes a store when it is opened as one: STORE gets a new id and the MANIFEST goes. A sealed segment and a
+//! blob's file are called as in the store, and may be the same file: one with two names, or of mode 0400, is never
+//! written. The end of the log, which was not sealed, is `segments/ID.LENGTH.tail`, LENGTH being 16 hex digits.
+//!
+//! ```text
+//!  0  8  magic "MCASKMF1"         8  4  version (1)           12  4  1: complete; 0: still being made
+//! 16 16  store id                32  8  last sequence         40  8  time, Unix ms
+//! 48  4  segments                52  4  blob files
+//! 56     segments, by id: 4 id, 4 kind (0: sealed, 1: the end of the log), 8 length of the file
+//!        blob files: 32 digest, 8 id, 8 length of the file
+//! end-4  CRC-32 of all before
+//! ```
+//!
+//! Valid iff the CRC holds and the counts make up the length. It is complete iff every file it lists has the
+//! length it says. Written last, and swapped in by a rename.
 //!
 //! # Worked example
 //!

@@ -14,6 +14,7 @@ pub(crate) mod footer;
 pub(crate) mod format;
 pub(crate) mod gather;
 mod group;
+pub(crate) mod manifest;
 pub(crate) mod record;
 pub(crate) mod segment;
 mod spares;

@@ -1,23 +1,29 @@
 //! Step 4: where the log stops standing; and the sealing of its end there, a part of step 7.
 
 use std::io::IoSlice;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{End, Replay};
 use crate::catalog::checkpoint::Stamp;
-use crate::disk::map;
+use crate::disk::{Access, DiskFile, map};
 use crate::error::{Error, Result};
 use crate::log::footer::{FooterView, Rows};
-use crate::log::format::{RECORDS_AT, TRAILER_LEN, Trailer};
-use crate::log::segment::Segment;
+use crate::log::format::{RECORDS_AT, SegmentHeader, TRAILER_LEN, Trailer};
+use crate::log::segment::{Segment, path_of};
+
+/// Bytes copied in one go.
+const COPY_LEN: usize = 1 << 20;
 
 impl Replay {
     /// A footer that is not whole, at the end of the log: it was being written when the power went. The
     /// segment is taken as one that was not sealed yet.
     pub(super) fn unseal_torn(&mut self, from: u32) -> Result<()> {
-        let Some(last) = self.segments.iter_mut().rfind(|segment| !segment.is_compacted()) else { return Ok(()) };
+        let Some(place) = self.segments.iter().rposition(|segment| !segment.is_compacted()) else { return Ok(()) };
+        let last = &self.segments[place];
         if last.id() >= from && last.trailer().is_some() && !last.footer_stands()? {
-            *last = Arc::new(Segment::new(last.header, last.path.clone(), last.file.clone())?);
+            let unsealed = self.open_to_write(last.header, last.path.clone(), last.file.clone())?;
+            self.segments[place] = Arc::new(unsealed);
         }
         Ok(())
     }
@@ -47,7 +53,9 @@ impl Replay {
         let left = segment.bytes(cut, (len - cut).min(64 << 10) as usize)?;
         let bytes_cut =
             left.chunks(8).rposition(|word| word.iter().any(|byte| *byte != 0)).map_or(0, |n| 8 * (n as u64 + 1));
-        let clean = stamp.is_some_and(|stamp| stamp.clean && stamp.offset == cut) && self.gaps.is_empty();
+        let was_closed = stamp.is_some_and(|stamp| stamp.clean && stamp.offset == cut) && self.gaps.is_empty();
+        // What another directory has, too, is not gone on with.
+        let clean = was_closed && !segment.facts.is_shared();
         Ok(End { segment, rows, proven, cut, bytes_cut: if clean { 0 } else { bytes_cut }, clean })
     }
 
@@ -66,14 +74,22 @@ impl Replay {
             return Ok(());
         };
         let failed = |e| Error::io("seal", &segment.path, e);
+        // It was durable before it was shared, unless somebody linked it by hand.
+        if segment.facts.is_shared() {
+            return segment.file.sync().map_err(failed);
+        }
+        let file = self.disk.open(&segment.path, Access::Write).map_err(failed)?;
         let at = segment.len() - trailer.footer_len;
         let footer = segment.bytes(at, trailer.footer_len as usize)?.into_owned();
-        segment.file.write_at(&[IoSlice::new(&footer)], at).map_err(failed)?;
-        segment.file.sync().map_err(failed)
+        file.write_at(&[IoSlice::new(&footer)], at).map_err(failed)?;
+        file.sync().map_err(failed)
     }
 
     /// Writes again what is not proven to be durable, cuts the file if nobody has it mapped, and seals it.
     pub(super) fn seal(&mut self, end: End) -> Result<Segment> {
+        if end.segment.facts.is_shared() {
+            return self.seal_copy(end);
+        }
         let End { segment, rows, proven, cut, .. } = end;
         let (path, header, file, facts) = (segment.path.clone(), segment.header, segment.file.clone(), segment.facts);
         let failed = |e| Error::io("seal", &path, e);
@@ -93,9 +109,37 @@ impl Replay {
         }
         file.write_at(&[IoSlice::new(&footer)], len - footer.len() as u64).map_err(failed)?;
         file.sync().map_err(failed)?;
-        let sealed = Segment::new(header, path.clone(), file)?;
-        let trailer = Trailer::decode(&footer[footer.len() - TRAILER_LEN..], &header, len);
-        sealed.set_sealed(trailer.expect("just encoded"));
-        Ok(sealed)
+        sealed(header, path.clone(), file, &footer)
     }
+
+    /// Seals a segment whose file another directory has, too: in a file of its own, which takes its place. Until
+    /// then, that is a spare.
+    fn seal_copy(&mut self, end: End) -> Result<Segment> {
+        let End { segment, rows, cut, .. } = end;
+        let (path, header) = (segment.path.clone(), segment.header);
+        let spare = path_of(&self.dir, self.next_segment, "spare");
+        self.next_segment += 1;
+        let failed = |e| Error::io("write", &spare, e);
+        let file = self.disk.open(&spare, Access::Create).map_err(|e| Error::io("create", &spare, e))?;
+        let mut at = 0;
+        while at < cut {
+            let part = segment.bytes(at, COPY_LEN.min((cut - at) as usize))?;
+            file.write_at(&[IoSlice::new(&part)], at).map_err(failed)?;
+            at += part.len() as u64;
+        }
+        let footer = rows.encode(&header, cut);
+        file.write_at(&[IoSlice::new(&footer)], cut).and_then(|()| file.sync()).map_err(failed)?;
+        self.disk.rename(&spare, &path).map_err(|e| Error::io("rename to", &path, e))?;
+        self.disk.sync_dir(&self.dir).map_err(|e| Error::io("sync the directory", &self.dir, e))?;
+        self.segments.retain(|known| known.id() != segment.id());
+        sealed(header, path, file, &footer)
+    }
+}
+
+/// A segment whose file ends with this footer.
+fn sealed(header: SegmentHeader, path: PathBuf, file: Arc<dyn DiskFile>, footer: &[u8]) -> Result<Segment> {
+    let sealed = Segment::new(header, path, file)?;
+    let trailer = Trailer::decode(&footer[footer.len() - TRAILER_LEN..], &header, sealed.len());
+    sealed.set_sealed(trailer.expect("just encoded"));
+    Ok(sealed)
 }

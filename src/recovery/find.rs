@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Replay;
 use crate::catalog::checkpoint::{self, Loaded, Stamp};
 use crate::digest::Secret;
-use crate::disk::{Access, Disk};
+use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::home::Home;
 use crate::limits::SEGMENT_LEN_MIN;
@@ -65,6 +65,11 @@ impl Replay {
         }
         let mut first = [0; 8];
         let file = self.disk.open(&path, Access::Read).map_err(|e| Error::io("open", &path, e))?;
+        // Somebody has copied the directory by links: what one of the two writes there, the other would read.
+        if file.facts().map_err(|e| Error::io("look at", &path, e))?.is_shared() {
+            self.leftover.push(path);
+            return Ok(());
+        }
         let rewritten = file.read_at(&mut first, 0).is_ok() && first != [0; 8];
         self.spares.push((path, len, rewritten));
         Ok(())
@@ -72,7 +77,7 @@ impl Replay {
 
     pub(super) fn open_segment(&mut self, id: u32, len: u64) -> Result<Option<Segment>> {
         let path = path_of(&self.dir, id, "seg");
-        let file = self.disk.open(&path, Access::Write).map_err(|e| Error::io("open", &path, e))?;
+        let file = self.disk.open(&path, Access::Read).map_err(|e| Error::io("open", &path, e))?;
         let mut page = vec![0; PAGE as usize];
         let read = file.read_at(&mut page, 0);
         let header = match read.map_err(|_| Refusal::Damaged).and_then(|()| SegmentHeader::decode(&page)) {
@@ -92,15 +97,29 @@ impl Replay {
                 }
             }
         };
-        let segment = Segment::new(header, path, file)?;
         let mut tail = [0; TRAILER_LEN];
-        if len >= RECORDS_AT + TRAILER_LEN as u64
-            && segment.file.read_at(&mut tail, len - TRAILER_LEN as u64).is_ok()
-            && let Some(trailer) = Trailer::decode(&tail, &header, len)
-        {
-            segment.set_sealed(trailer);
-        }
+        let has_tail =
+            len >= RECORDS_AT + TRAILER_LEN as u64 && file.read_at(&mut tail, len - TRAILER_LEN as u64).is_ok();
+        let Some(trailer) = Trailer::decode(&tail, &header, len).filter(|_| has_tail) else {
+            return self.open_to_write(header, path, file).map(Some);
+        };
+        let segment = Segment::new(header, path, file)?;
+        segment.set_sealed(trailer);
         Ok(Some(segment))
+    }
+
+    /// A segment that is not sealed, to be written unless it is shared.
+    pub(super) fn open_to_write(
+        &self,
+        header: SegmentHeader,
+        path: PathBuf,
+        file: Arc<dyn DiskFile>,
+    ) -> Result<Segment> {
+        if file.facts().map_err(|e| Error::io("look at", &path, e))?.is_shared() {
+            return Segment::new(header, path, file);
+        }
+        let file = self.disk.open(&path, Access::Write).map_err(|e| Error::io("open", &path, e))?;
+        Segment::new(header, path, file)
     }
 
     /// Step 2. Segments that had left the log before the checkpoint are left aside: those with an id given

@@ -15,6 +15,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use parking_lot::MutexGuard;
+
 use super::Upkeep;
 use crate::catalog::LetGo;
 use crate::commit::request::{Intent, Refused, Request};
@@ -48,6 +50,11 @@ pub(crate) struct Freed {
 }
 
 impl Upkeep {
+    /// Lets no segment and no blob file leave the store, for as long as the guard is held.
+    pub(crate) fn hold_recycling(&self) -> MutexGuard<'_, Recycler> {
+        self.recycler.lock()
+    }
+
     /// Removes files of freed blobs, and takes the segments out that nobody needs.
     pub(crate) fn recycle(&self) -> Result<Freed> {
         self.recycle_with(&mut self.recycler.lock())

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mediacask::{
-    Account, Batch, Blob, Entry, Error, EventKind, IndexState, Outcome, Policy, Store, StoreOptions, Writer,
+    Account, Batch, Blob, CheckpointReport, Entry, Error, EventKind, IndexState, Outcome, Policy, Store, StoreOptions,
+    Writer,
 };
 use serde_json::{Value, json};
 
@@ -288,10 +289,21 @@ impl Rust {
                 });
                 Ok(Answer::of([("events", told.collect()), ("last", last.into())]))
             }
+            "checkpoint" => Ok(report(&store.checkpoint(step.path("copy"))?)),
+            "restore" => Ok(report(&Store::restore(step.path("copy"), step.path_of(step.must("to_path")))?)),
             "events_floor" => Ok(Answer::of([("floor", store.events_floor().into())])),
             _ => step.unknown(),
         }
     }
+}
+
+fn report(report: &CheckpointReport) -> Answer {
+    Answer::of([
+        ("files_linked", report.files_linked.into()),
+        ("files_copied", report.files_copied.into()),
+        ("files_kept", report.files_kept.into()),
+        ("last_sequence", report.last_sequence.into()),
+    ])
 }
 
 fn unix_ms(time: SystemTime) -> Value {

@@ -296,7 +296,12 @@ impl Step<'_> {
 
     /// A path in the directory of the script: the field `path`, or this one.
     pub(crate) fn path(&self, otherwise: &str) -> PathBuf {
-        self.run.dir.join(self.text("path").unwrap_or(otherwise))
+        self.path_of(self.text("path").unwrap_or(otherwise))
+    }
+
+    /// A path in the script's directory.
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
+        self.run.dir.join(name)
     }
 
     /// Compares what was answered with what the script expects.

@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::failure::Failure;
 use crate::output::Out;
 use crate::session::Session;
-use crate::{demo, export, get, import, ls, names, put, stat, store, verify};
+use crate::{checkpoint, demo, export, get, import, ls, names, put, stat, store, verify};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 corrupt, 5 store held by another process,
@@ -56,6 +56,8 @@ enum Command {
     /// Remove at once what has expired, and free its space.
     Sweep,
     Verify(verify::Verify),
+    Checkpoint(checkpoint::Checkpoint),
+    Restore(checkpoint::Restore),
     /// Drop the index and build it anew from the log; listings need it, nothing else does.
     RebuildIndex,
     /// Print the facts of every name of every account, one JSON object a line.
@@ -95,6 +97,8 @@ impl Arguments {
             Command::Stat => stat::stat(session),
             Command::Sweep => store::sweep(session),
             Command::Verify(verify) => verify.run(session),
+            Command::Checkpoint(checkpoint) => checkpoint.run(session),
+            Command::Restore(restore) => restore.run(session),
             Command::RebuildIndex => store::rebuild_index(session),
             Command::Dump => store::dump(session),
             Command::Import(import) => import.run(session),

@@ -7,6 +7,7 @@
 //!   decides how the process ends.
 
 mod arguments;
+mod checkpoint;
 mod demo;
 mod export;
 mod failure;

@@ -1,6 +1,6 @@
 //! What one run of the tool works with: the store's directory and the way to standard output.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mediacask::{Create, Store};
 
@@ -37,6 +37,16 @@ impl Session {
         self.opened(Create::IfMissing, work)
     }
 
+    /// Runs `work` on the directory that is named as the store's, without opening it.
+    pub(crate) fn with_path(
+        mut self,
+        work: impl FnOnce(&Path, &mut Out) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let path = self.path()?;
+        let done = work(&path, &mut self.out);
+        done.and(self.out.flush())
+    }
+
     /// Runs `work` that needs no store of the caller's.
     pub(crate) fn without_store(mut self, work: impl FnOnce(&mut Out) -> Result<(), Failure>) -> Result<(), Failure> {
         let done = work(&mut self.out);
@@ -49,13 +59,17 @@ impl Session {
         create: Create,
         work: impl FnOnce(&Store, &mut Out) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let path = self.store.ok_or_else(|| {
-            Failure::Usage("no store was named; give --store DIR, or set MEDIACASK_STORE to its directory".into())
-        })?;
+        let path = self.path()?;
         let store = Store::options().create(create).open(path)?;
         let done = work(&store, &mut self.out);
         let shown = self.out.flush();
         let closed = store.close().map_err(Failure::from);
         done.and(shown).and(closed)
+    }
+
+    fn path(&mut self) -> Result<PathBuf, Failure> {
+        self.store.take().ok_or_else(|| {
+            Failure::Usage("no store was named; give --store DIR, or set MEDIACASK_STORE to its directory".into())
+        })
     }
 }

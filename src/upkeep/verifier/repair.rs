@@ -110,8 +110,13 @@ impl Upkeep {
         }
     }
 
-    fn has(&self, segment: &Arc<Segment>) -> bool {
-        self.log.segment(segment.id()).is_some_and(|known| Arc::ptr_eq(&known, segment))
+    fn has(&self, segment: &Segment) -> bool {
+        self.as_it_is(segment).is_some()
+    }
+
+    /// The segment as the log has it now: its file may have been written anew since.
+    fn as_it_is(&self, segment: &Segment) -> Option<Arc<Segment>> {
+        self.log.segment(segment.id()).filter(|known| known.header.salt == segment.header.salt)
     }
 
     /// Puts a damaged place right or sets it aside, and says how it went.
@@ -124,7 +129,7 @@ impl Upkeep {
                 written.map(|()| Ok("STORE was written anew"))
             }
             Kind::Catalog => self.checkpoint(false).map(|()| Ok("the catalog's checkpoint was written anew")),
-            Kind::Header(segment) => restore_header(&segment),
+            Kind::Header(segment) => self.restore_header(&segment),
             Kind::Footer(segment) => self.rewrite_footer(&segment),
             Kind::Records(_) | Kind::File(_) | Kind::Missing => self.put_aside(case),
         };
@@ -136,45 +141,79 @@ impl Upkeep {
         });
     }
 
-    /// Writes a segment's file anew with the footer that its records make, and puts it in the place of the one
-    /// whose footer is damaged. A crash before the renaming leaves a file in staging; maps of the old file keep
-    /// it.
-    fn rewrite_footer(&self, segment: &Arc<Segment>) -> Result<Result<&'static str, &'static str>> {
+    /// Writes the damaged copy of a header over by the sound one.
+    fn restore_header(&self, segment: &Segment) -> Result<Result<&'static str, &'static str>> {
         // Nothing leaves the log, and no file becomes a spare, meanwhile.
         let _one = self.recycler.lock();
-        if !self.has(segment) {
-            return Ok(Ok("the segment has left the log"));
-        }
+        let Some(segment) = self.as_it_is(segment) else { return Ok(Ok("the segment has left the log")) };
+        let expected = segment.header.encode();
+        let mut page = vec![0; expected.len()];
+        let failed = |e| Error::io("read", &segment.path, e);
+        segment.file.read_at(&mut page, 0).map_err(failed)?;
+        let half = expected.len() / 2;
+        let sound = [page[..half] == expected[..half], page[half..] == expected[half..]];
+        let (at, bytes) = match sound {
+            [true, true] => return Ok(Ok("both copies of the header stand")),
+            [false, false] => return Ok(Err("neither copy of the header stands")),
+            [false, true] => (0, &expected[..half]),
+            [true, false] => (half as u64, &expected[half..]),
+        };
+        let failed = |e| Error::io("write", &segment.path, e);
+        let done = "the copy of the header was written anew";
+        let Some(trailer) = segment.trailer() else {
+            segment.file.write_at(&[IoSlice::new(bytes)], at).and_then(|()| segment.file.sync()).map_err(failed)?;
+            return Ok(Ok(done));
+        };
+        let footer = segment.bytes(segment.len() - trailer.footer_len, trailer.footer_len as usize)?;
+        self.write_anew(&segment, &footer)?;
+        Ok(Ok(done))
+    }
+
+    /// Writes the footer of a segment anew, as its records make it.
+    fn rewrite_footer(&self, segment: &Segment) -> Result<Result<&'static str, &'static str>> {
+        // As above.
+        let _one = self.recycler.lock();
+        let Some(segment) = self.as_it_is(segment) else { return Ok(Ok("the segment has left the log")) };
         let (mut rows, mut whole, end) = (Rows::new(), true, segment.records_end());
         let mut each = |at: u64, header: &_, head: &[u8]| {
             rows.add(&self.log.secret, header, at, head);
         };
         segment.walk(RECORDS_AT, end, &mut each, &mut |_, _| whole = false)?;
         let footer = rows.encode(&segment.header, end);
-        let at = segment.len().checked_sub(footer.len() as u64).filter(|at| *at >= end);
-        let Some(at) = at.filter(|_| whole) else {
+        if !whole || segment.len() < end + footer.len() as u64 {
             return Ok(Err("some of the segment's records do not stand, and the footer may know of them"));
-        };
+        }
+        self.write_anew(&segment, &footer)?;
+        Ok(Ok("the footer was written anew from the records"))
+    }
+
+    /// Writes a sealed segment's file anew, with this footer, and puts it in the place of the old one: that may be
+    /// a checkpoint's, too, and is not written. A crash before the renaming leaves a file in staging; maps of the
+    /// old file keep it.
+    fn write_anew(&self, segment: &Segment, footer: &[u8]) -> Result<()> {
+        let (len, end) = (segment.len(), segment.records_end());
         let staged = self.home.staging().join(format!("{:010}.seg", segment.id()));
         let failed = |e| Error::io("write", &staged, e);
         let _ = self.log.disk.unlink(&staged);
         let file = self.log.disk.open(&staged, Access::Create).map_err(failed)?;
-        file.allocate(segment.len()).map_err(failed)?;
+        file.allocate(len).map_err(failed)?;
         file.write_at(&[IoSlice::new(&segment.header.encode())], 0).map_err(failed)?;
         for offset in (RECORDS_AT..end).step_by(PIECE as usize) {
             let bytes = segment.bytes(offset, (end - offset).min(PIECE) as usize)?;
             file.write_at(&[IoSlice::new(&bytes)], offset).map_err(failed)?;
         }
-        file.write_at(&[IoSlice::new(&footer)], at).map_err(failed)?;
+        file.write_at(&[IoSlice::new(footer)], len - footer.len() as u64).map_err(failed)?;
         file.sync().map_err(failed)?;
         let fresh = Segment::new(segment.header, segment.path.clone(), file)?;
-        let trailer = Trailer::decode(&footer[footer.len() - TRAILER_LEN..], &segment.header, segment.len());
-        fresh.set_sealed(trailer.expect("just encoded"));
+        match Trailer::decode(&footer[footer.len() - TRAILER_LEN..], &segment.header, len) {
+            Some(trailer) => fresh.set_sealed(trailer),
+            None => fresh.set_ended(end),
+        }
         self.log.disk.rename(&staged, &segment.path).map_err(|e| Error::io("rename to", &segment.path, e))?;
         let dir = self.home.segments();
         self.log.disk.sync_dir(&dir).map_err(|e| Error::io("sync the directory", &dir, e))?;
         self.log.exchange(Arc::new(fresh));
-        Ok(Ok("the footer was written anew from the records"))
+        Ok(())
     }
 
     /// Copies what is damaged to quarantine/; then ends or writes again what is hit.
@@ -306,25 +345,6 @@ impl Upkeep {
 fn target_of(holder: &Holder) -> Option<Target> {
     let name = holder.name.clone()?;
     Some(Target { account: holder.account.clone(), name, key: holder.row.key })
-}
-
-/// Writes the damaged copy of a header over by the sound one.
-fn restore_header(segment: &Segment) -> Result<Result<&'static str, &'static str>> {
-    let expected = segment.header.encode();
-    let mut page = vec![0; expected.len()];
-    let failed = |e| Error::io("read", &segment.path, e);
-    segment.file.read_at(&mut page, 0).map_err(failed)?;
-    let half = expected.len() / 2;
-    let sound = [page[..half] == expected[..half], page[half..] == expected[half..]];
-    let (at, bytes) = match sound {
-        [true, true] => return Ok(Ok("both copies of the header stand")),
-        [false, false] => return Ok(Err("neither copy of the header stands")),
-        [false, true] => (0, &expected[..half]),
-        [true, false] => (half as u64, &expected[half..]),
-    };
-    let failed = |e| Error::io("write", &segment.path, e);
-    segment.file.write_at(&[IoSlice::new(bytes)], at).and_then(|()| segment.file.sync()).map_err(failed)?;
-    Ok(Ok("the copy of the header was written anew"))
 }
 
 /// The name and the text of the note on what is set aside.

@@ -51,8 +51,13 @@ impl Bench {
 
     /// Runs the tool on the store.
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        self.run_on("media.cask", arguments)
+    }
+
+    /// Runs the tool on a store beside it.
+    pub(crate) fn run_on(&self, store: &str, arguments: &[&str]) -> Run {
         let mut tool = self.tool();
-        tool.arg("--store").arg(self.store()).args(arguments);
+        tool.arg("--store").arg(self.path(store)).args(arguments);
         tool.output().expect("the tool runs").into()
     }
 

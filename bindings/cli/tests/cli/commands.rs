@@ -1,4 +1,4 @@
-//! put, get, head, rm, cp, accounts, stat, sweep, rebuild-index, dump, completions.
+//! put, get, head, rm, cp, accounts, stat, sweep, checkpoint, restore, rebuild-index, dump, completions.
 
 use std::fs;
 use std::io::Read as _;
@@ -298,4 +298,25 @@ fn completions_are_there_for_the_common_shells() {
         let script = bench.tool().args(["completions", shell]).output().unwrap().stdout;
         assert!(String::from_utf8(script).unwrap().contains("rebuild-index"));
     }
+}
+
+#[test]
+fn a_checkpoint_is_restored_and_taken_again_with_only_what_is_new() {
+    let bench = Bench::new();
+    bench.put("logo.png", b"first");
+    let taken = bench.run(&["checkpoint", "backup", "--json"]).ok().object();
+    assert_eq!(taken["files_copied"], 1);
+    bench.put("logo.png", b"second");
+    bench.run_on("restored", &["restore", "backup"]).ok();
+    assert_eq!(bench.run_on("restored", &["get", "a", "logo.png"]).ok().stdout, b"first");
+    // With a store's own directory, or one that is no checkpoint, it says what to do.
+    bench.run_on("restored", &["restore", "backup"]).exits(2).says("empty directory");
+    bench.run_on("other", &["restore", "restored"]).exits(2).says("mediacask checkpoint");
+    bench.run(&["checkpoint", "restored"]).exits(2).says("MANIFEST");
+
+    let shown = bench.run(&["checkpoint", "backup"]).ok();
+    assert!(shown.text().contains("copied"), "{}", shown.text());
+    bench.run_on("again", &["restore", "backup"]).ok();
+    assert_eq!(bench.run_on("again", &["get", "a", "logo.png"]).ok().stdout, b"second");
+    assert_eq!(bench.content("logo.png"), b"second");
 }

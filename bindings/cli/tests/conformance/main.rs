@@ -271,10 +271,19 @@ impl Tool {
                 ]))
             }
             "sweep" => Ok(Answer::of([("expired", self.run(&["sweep"])?.object()["expired"].clone())])),
+            "checkpoint" => Ok(report(&self.run(&["checkpoint", text_of(&step.path("copy"))])?)),
+            "restore" => {
+                let other = Tool { dir: self.dir.clone(), store: step.path_of(step.must("to_path")) };
+                Ok(report(&other.run(&["restore", text_of(&step.path("copy"))])?))
+            }
             "rebuild_index" => Ok(Answer::of([("rows", self.run(&["rebuild-index"])?.object()["rows"].clone())])),
             _ => step.unknown(),
         }
     }
+}
+
+fn report(run: &Run) -> Answer {
+    Answer { facts: run.object().as_object().expect("an object").clone(), content: None }
 }
 
 fn text_of(path: &Path) -> &str {
