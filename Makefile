@@ -16,12 +16,14 @@ FUZZ_ROOT = $(CARGO_TARGET_DIR)/tools/cargo-fuzz-$(FUZZ_VERSION)
 FUZZ = $(FUZZ_ROOT)/bin/cargo-fuzz
 # How long each fuzzer runs.
 SECONDS ?= 60
+# How long the soak runs.
+MINUTES ?= 60
 
 # Crates that stand apart from the workspace, with a lock file of their own.
 APART = $(wildcard tests/*/Cargo.toml benches/*/Cargo.toml)
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test lint deny shuttle fuzz bench clean
+.PHONY: help demo test lint deny shuttle fuzz soak bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +69,11 @@ fuzz: $(FUZZ) ## Run each fuzzer of tests/fuzz for SECONDS=60
 $(FUZZ):
 	@sh scripts/need.sh cargo cc
 	cargo install --locked cargo-fuzz --version $(FUZZ_VERSION) --root $(FUZZ_ROOT) --no-track
+
+soak: ## Mix everything against a model, with kills, for MINUTES=60
+	@sh scripts/need.sh cargo cc
+	cargo build --release --locked --manifest-path tests/soak/Cargo.toml --target-dir $(CARGO_TARGET_DIR)/soak
+	$(CARGO_TARGET_DIR)/soak/release/mediacask-soak $(MINUTES) $(CARGO_TARGET_DIR)/soak/store
 
 bench: ## Measure the store
 	@sh scripts/need.sh cargo cc
