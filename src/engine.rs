@@ -11,6 +11,7 @@ use crate::buffers::Buffers;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::commit::Commit;
+use crate::commit::brake::Brake;
 use crate::commit::request::{Done, Refused, Request, Target};
 use crate::digest::NameKey;
 use crate::disk::fork;
@@ -71,7 +72,9 @@ impl Engine {
         let signal = Arc::new(Signal::default());
         let bell = signal.clone();
         let wake = Box::new(move || bell.wake());
-        let commit = Commit::new(log.clone(), catalog.clone(), clock.clone(), home.store.store_wide, wake);
+        let frees = options.upkeep == Who::Background;
+        let brake = Brake::new(frees.then_some(options.space_amplification));
+        let commit = Commit::new(log.clone(), catalog.clone(), clock.clone(), home.store.store_wide, brake, wake);
         let commit = Arc::new(commit);
         let parts = Parts {
             log: log.clone(),

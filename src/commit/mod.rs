@@ -14,6 +14,7 @@
 //!   store is poisoned, here and nowhere else; every waiter and every later writer hears so.
 //! - What changes let go counts as dead only once they are durable.
 
+pub(crate) mod brake;
 mod plan;
 pub(crate) mod queue;
 pub(crate) mod request;
@@ -31,6 +32,7 @@ use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{Log, Position, Room, Tail};
 use crate::telemetry::{self, Phase, Timer};
+use brake::{Brake, Taken};
 use plan::Plan;
 use queue::Queue;
 use request::{Done, Intent, Refused, Request};
@@ -51,6 +53,7 @@ pub(crate) struct Commit {
     durable_moved: Condvar,
     /// Wakes upkeep when there is something to do behind the acknowledgement.
     wake: Box<dyn Fn() + Send + Sync>,
+    pub(crate) brake: Brake,
     closed: AtomicBool,
     /// Guards the contents that are being taken down.
     barred: Mutex<Vec<Digest>>,
@@ -93,6 +96,7 @@ impl Commit {
         catalog: Arc<Catalog>,
         clock: Clock,
         store_wide: bool,
+        brake: Brake,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Commit {
         let (durable, durable_sequence) = {
@@ -109,6 +113,7 @@ impl Commit {
             behind: Mutex::new(Behind { durable, durable_sequence, ..Behind::default() }),
             durable_moved: Condvar::new(),
             wake,
+            brake,
             closed: AtomicBool::new(false),
             barred: Mutex::default(),
             dedup_hits: AtomicU64::new(0),
@@ -118,6 +123,9 @@ impl Commit {
 
     /// Does a request, in a group with those that wait by its side.
     pub(crate) fn submit(&self, request: Request) -> (Option<Request>, Result<Vec<Done>, Refused>) {
+        if request.room() == Some(Room::Ordinary) {
+            self.brake.pass();
+        }
         let abandoned = || (None, Err(self.poisoned_by_panic().into()));
         let answer = self.queue.submit(request, |group| self.lead(group), &abandoned);
         if let Err(Refused::Error(error)) = &answer.1 {
@@ -239,8 +247,14 @@ impl Commit {
             let message = format!("the records of this call take {len} bytes; a segment has room for {len_max}");
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        let room = requests[..count].iter().map(Request::room).min().unwrap_or(Room::Ordinary);
-        match self.log.make_room(tail, len, rows, texts, room) {
+        let room = requests[..count].iter().filter_map(Request::room).min().unwrap_or(Room::Ordinary);
+        let before = tail.position().segment;
+        let made = self.log.make_room(tail, len, rows, texts, room);
+        if tail.position().segment != before {
+            self.brake.measure(&Taken::of(&self.log, &self.catalog));
+        }
+        self.brake.look(tail);
+        match made {
             // On a full disk each is on its own: what frees space may still find room.
             Err(error) if error.kind() == ErrorKind::NoSpace && count > 1 => self.make_room(tail, &requests[..1]),
             made => made.map(|()| count),

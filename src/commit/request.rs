@@ -198,9 +198,9 @@ impl Request {
         (others + retires.div_ceil(RETIRES_A_ROW), others * (2 + ACCOUNT_LEN_MAX))
     }
 
-    /// What it may use of a full disk: as much as the least of its intents.
-    pub(crate) fn room(&self) -> Room {
-        self.intents.iter().map(Intent::room).min().unwrap_or(Room::Ordinary)
+    /// What it may use of a full disk: as much as the least of its intents; `None` when it asks for nothing.
+    pub(crate) fn room(&self) -> Option<Room> {
+        self.intents.iter().map(Intent::room).min()
     }
 
     /// The large file that a put of it brought.

@@ -414,6 +414,11 @@ impl Tail {
         self.active.as_ref().is_none_or(|active| active.synced == active.end)
     }
 
+    /// Whether little more fits into the active segment.
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| active.end > active.segment.len() / 4 * 3)
+    }
+
     /// The rows of the active segment.
     pub(crate) fn rows(&self) -> Option<(&Arc<Segment>, &Rows)> {
         self.active.as_ref().map(|active| (&active.segment, &active.rows))

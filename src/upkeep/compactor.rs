@@ -31,6 +31,7 @@ use super::recycler::Freed;
 use super::survivors::Victim;
 use super::{Counts, Task, Upkeep};
 use crate::catalog::Live;
+use crate::commit::brake::Taken;
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::gather::frame_len;
 use crate::log::record::OpView;
@@ -47,6 +48,11 @@ const WORTH_OLD: u64 = 4;
 /// A compacted segment of at most this share of a full one is small; so many of them are gathered together.
 const SMALL: u64 = 8;
 const SMALL_COUNT: usize = 8;
+/// Compaction begins when so many quarters of a segment are taken beyond the bound: of the segments that may come on
+/// top, one is for what is written, and of that one the last half is the time there is to make room.
+const MARGIN_QUARTERS: u64 = 2;
+/// A turn frees this share of a segment more than it must, so that the next is not due at once.
+const MORE: u64 = 16;
 /// Longest pause after a step.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
@@ -161,28 +167,52 @@ impl Upkeep {
         Ok(report)
     }
 
-    /// One turn, when the segments take more than they may, or the disk has no room.
-    pub(super) fn compact_if_needed(&self, pressed: bool) -> Result<()> {
-        let over = self.bytes_over_bound();
-        if over == 0 && !pressed {
-            return Ok(());
+    /// One turn, when the segments take more than they may, or the disk has no room; says whether something was
+    /// worth it. When nothing is that may leave the log, index and checkpoint are brought along.
+    pub(super) fn compact_if_needed(&self, pressed: bool) -> Result<bool> {
+        let outcome = self.compact_within_bound(pressed);
+        let taken = Taken::of(&self.log, &self.catalog);
+        match outcome {
+            Ok(true) => self.commit.brake.measure(&taken),
+            Ok(false) | Err(_) => self.commit.brake.accept(&taken, self.log.segment_len()),
         }
-        if !self.compact_behind(over, pressed)? && over > 0 && self.checkpoint_for_compaction()? {
-            self.compact_behind(over, pressed)?;
-        }
-        Ok(())
+        outcome
     }
 
-    /// Bytes that complete segments take beyond the bound. What is written now and what compaction writes are the
-    /// two segments that may come on top.
+    fn compact_within_bound(&self, pressed: bool) -> Result<bool> {
+        let over = self.bytes_over_bound();
+        if over == 0 && !pressed {
+            return Ok(false);
+        }
+        if self.compact_behind(over, pressed)? {
+            return Ok(true);
+        }
+        if over > 0 && (self.bring_index_along()? | self.checkpoint_for_compaction()?) {
+            self.recycle()?;
+            let over = self.bytes_over_bound();
+            return Ok(over == 0 || self.compact_behind(over, pressed)?);
+        }
+        Ok(false)
+    }
+
+    /// Has the index read all that is durable, for good, if that is a segment more than it has; says so.
+    fn bring_index_along(&self) -> Result<bool> {
+        let durable = self.commit.durable();
+        let is_behind = self.index_flushed().segment < durable.segment;
+        if is_behind {
+            self.follow(durable)?;
+            self.flush_index();
+        }
+        Ok(is_behind)
+    }
+
+    /// Bytes that the segments take beyond what is to be kept to, what was written of the last one included: there
+    /// is the rest of that to be filled before the bound is reached, and so the time to make room.
     fn bytes_over_bound(&self) -> u64 {
-        let lives = self.catalog.lives();
-        let segments = self.log.segments();
-        let sealed: u64 = segments.iter().filter(|known| known.trailer().is_some()).map(|known| known.len()).sum();
-        let live: u64 = segments.iter().filter_map(|known| lives.get(&known.id())).map(|live| live.bytes).sum();
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A bound.
-        let bound = (live as f64 * self.space_amplification) as u64;
-        sealed.saturating_sub(bound)
+        let taken = Taken::of(&self.log, &self.catalog);
+        let active = self.log.tail().position().offset;
+        let allowed = taken.bound(self.space_amplification) + self.log.segment_len() / 4 * MARGIN_QUARTERS;
+        (taken.sealed + active).saturating_sub(allowed)
     }
 
     /// One turn behind the scenes; says whether something was worth it.
@@ -262,7 +292,7 @@ impl Upkeep {
         let (mut len, mut dead) = (frame_len(0), 0);
         for segment in self.rank(compactor, candidates, effort) {
             let needed = match effort {
-                Effort::Bound { over, pressed: false } => over,
+                Effort::Bound { over, pressed: false } => over + room / MORE,
                 _ => u64::MAX,
             };
             if batch.len() == VICTIMS_MAX || dead >= needed {

@@ -63,8 +63,8 @@ const GATHER: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_secs(1);
 /// How often the index is pushed to the disk while it changes.
 const INDEX_FLUSH: Duration = Duration::from_secs(1);
-/// How often it is looked whether something is worth compacting.
-const COMPACTION: Duration = Duration::from_millis(100);
+/// Each time so much of a segment was written, it is looked whether something is worth compacting.
+const COMPACTION_SHARE: u64 = 8;
 /// How often a full disk is tried again.
 const FULL: Duration = Duration::from_secs(1);
 
@@ -178,7 +178,8 @@ pub(crate) struct Upkeep {
 /// When the thread did last what it does not do in every round.
 struct Rounds {
     flushed: Instant,
-    compacted: Instant,
+    /// What had been written to the log when nothing was worth compacting.
+    compacted: u64,
     /// When the disk had no room for a checkpoint.
     full: Option<Instant>,
 }
@@ -256,7 +257,7 @@ impl Upkeep {
 
     fn run(&self) {
         let now = Instant::now();
-        let mut rounds = Rounds { flushed: now, compacted: now, full: None };
+        let mut rounds = Rounds { flushed: now, compacted: 0, full: None };
         loop {
             let next = self.sweeper.lock().next_due(&self.log, &self.catalog, self.clock.now_ms());
             let longest = if self.commit.is_behind() { self.os_sync_interval.min(IDLE) } else { IDLE };
@@ -315,9 +316,16 @@ impl Upkeep {
         let prepared = self.log.prepare_spare();
         let is_pressed = prepared.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoSpace);
         self.note(prepared);
-        if rounds.compacted.elapsed() >= COMPACTION {
-            self.note(self.compact_if_needed(is_pressed));
-            rounds.compacted = Instant::now();
+        let written = self.log.counters.bytes_written.load(Ordering::Relaxed);
+        if written - rounds.compacted >= self.log.segment_len() / COMPACTION_SHARE || is_pressed {
+            match self.compact_if_needed(is_pressed) {
+                Ok(true) => {}
+                Ok(false) => rounds.compacted = written,
+                Err(error) => {
+                    rounds.compacted = written;
+                    self.note(Err(error));
+                }
+            }
         }
     }
 
