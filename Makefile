@@ -82,7 +82,34 @@ bench: ## Measure the store
 # The C and C++ interface.
 # What its tests are built and checked with, as Debian calls it.
 C_TESTS_NEED = gcc g++ clang valgrind libc6-dev
-.PHONY: header
+C_PACKAGE_NEEDS = gcc g++ cmake pkg-config binutils abigail-tools
+C_BUILT = $(CARGO_TARGET_DIR)/release
+PREFIX ?= /usr/local
+DESTDIR ?=
+.PHONY: header library install uninstall package abi-record bench-c
+
+library: ## Build the C library for release
+	@sh scripts/need.sh cargo cc
+	cargo build --release --locked -p mediacask-c
+
+install: library ## Install the C and C++ library; PREFIX= and DESTDIR= say where
+	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh scripts/install-c.sh install "$(C_BUILT)"
+
+uninstall: ## Take the C and C++ library away again
+	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh scripts/install-c.sh uninstall
+
+package: library ## Check the installed C library: its ABI, and programs built against it
+	@sh scripts/system-packages.sh $(C_PACKAGE_NEEDS)
+	sh scripts/abi.sh check "$(C_BUILT)"
+	sh tests/c/package/check.sh "$(C_BUILT)"
+
+abi-record: ## Put the ABI of include/mediacask.h on record
+	@sh scripts/system-packages.sh gcc abigail-tools
+	sh scripts/abi.sh record
+
+bench-c: ## Measure what a call through C costs more than one through Rust
+	@sh scripts/need.sh cargo cc
+	cargo bench --locked -p mediacask-c --bench border
 
 header: ## Write include/mediacask.h anew from bindings/c
 	@sh scripts/need.sh cargo cc

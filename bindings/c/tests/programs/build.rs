@@ -36,7 +36,7 @@ impl Program {
         symlink("libmediacask.so.0", dir.path().join("libmediacask.so")).unwrap();
         let mut command = Command::new(compiler);
         command.args(WARNINGS).args(["-O1", "-pthread"]);
-        if Path::new(source).extension().is_some_and(|language| language == "c") {
+        if !compiler.ends_with("++") {
             command.args(["-std=c11", "-D_GNU_SOURCE", "-Wstrict-prototypes"]);
         }
         command.args(flags);

@@ -156,7 +156,8 @@ impl Drop for Runner {
     }
 }
 
-fn hex(bytes: impl AsRef<[u8]>) -> String {
+/// Bytes in hex.
+pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
