@@ -38,7 +38,7 @@ test: ## Run every test of the workspace, doc tests included
 	@sh scripts/system-packages.sh $(C_TESTS_NEED)
 	cargo test --workspace --locked
 	cargo test --locked --all-features --lib --test telemetry --test operations
-	$(MAKE) test-python
+	$(MAKE) test-python test-python-free
 
 lint: ## Check format, clippy, rustdoc and dependencies; warnings are errors
 	@sh scripts/need.sh cargo rustfmt clippy cc
@@ -50,7 +50,7 @@ lint: ## Check format, clippy, rustdoc and dependencies; warnings are errors
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --lib --test telemetry --all-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --all-features
-	$(MAKE) deny
+	$(MAKE) deny lint-python
 
 deny: $(DENY) ## Check licences, bans and sources of all dependencies
 	$(DENY) --locked check licenses bans sources
@@ -115,27 +115,59 @@ header: ## Write include/mediacask.h anew from bindings/c
 	@sh scripts/need.sh cargo cc
 	MEDIACASK_WRITE_HEADER=1 cargo test --locked -p mediacask-c --test header
 
-# The Python package: a virtual environment of its own, made anew when its requirements change, and the wheel
-# that is installed there. The wheel of the tests is built as the other tests are, so that they share what is built.
+# The Python package. Each interpreter has a virtual environment of its own, made anew when the requirements change;
+# PYTHON=python3.13 takes another one. The wheel of the tests is built as the other tests are, so that they share
+# what is built; the one that is measured is built as it is given out.
 PYTHON = python3
-PYTHON_DIR = $(abspath $(CARGO_TARGET_DIR))/python
+PYTHON_DIR = $(abspath $(CARGO_TARGET_DIR))/python/$(notdir $(PYTHON))
 PYTHON_VENV = $(PYTHON_DIR)/venv
-PYTHON_BIN = $(PYTHON_VENV)/bin
-WHEEL_PROFILE = dev
+PYTHON_HERE = $(CURDIR)/bindings/python
+# Interpreters without the global lock: where there is one, the package is tested with it, too.
+PYTHON_FREE = $(strip $(foreach python,python3.14t python3.13t,$(shell command -v $(python))))
+# Pinned, as what stands in requirements.txt is; pip's package of this name would fetch it when it runs.
+PYRIGHT_VERSION = 1.1.414
+PYRIGHT_ROOT = $(abspath $(CARGO_TARGET_DIR))/tools/pyright-$(PYRIGHT_VERSION)
+PYRIGHT = $(PYRIGHT_ROOT)/node_modules/.bin/pyright
 
-.PHONY: test-python
-test-python: $(PYTHON_VENV)/made ## Build the Python wheel, install it and test what is installed
+.PHONY: test-python test-python-free lint-python bench-python python-optional
+test-python: $(PYTHON_VENV)/made ## Build and install the Python wheel, from the tree and from the sdist, and test it
 	@sh scripts/need.sh cargo cc
-	sh bindings/python/install.sh $(PYTHON_VENV) $(PYTHON_DIR)/wheel $(WHEEL_PROFILE)
-	cd $(PYTHON_DIR) && $(PYTHON_BIN)/python -m pytest -q -c $(CURDIR)/bindings/python/pyproject.toml \
-	    -p no:cacheprovider $(CURDIR)/bindings/python/tests
+	sh bindings/python/install.sh $(PYTHON_VENV) $(PYTHON_DIR)/wheel dev sdist
+	cd $(PYTHON_DIR) && $(PYTHON_VENV)/bin/python -m pytest -q -c $(PYTHON_HERE)/pyproject.toml \
+	    -p no:cacheprovider $(PYTHON_HERE)/tests
+
+test-python-free:
+	@set -e; for python in $(firstword $(PYTHON_FREE)); do $(MAKE) test-python PYTHON=$$python; done
+	$(if $(PYTHON_FREE),,@echo 'not run: there is no free-threaded Python here (python3.14t), so the package was not tested with one')
+
+lint-python: $(PYTHON_VENV)/made $(PYRIGHT) ## Check the types of the Python package as it is installed
+	sh bindings/python/install.sh $(PYTHON_VENV) $(PYTHON_DIR)/wheel dev
+	cd $(PYTHON_DIR) && $(PYTHON_VENV)/bin/python -m mypy --config-file $(PYTHON_HERE)/pyproject.toml -p mediacask
+	cd $(PYTHON_DIR) && $(PYTHON_VENV)/bin/python -m mypy --config-file $(PYTHON_HERE)/pyproject.toml \
+	    $(PYTHON_HERE)/examples
+	$(PYRIGHT) --project $(PYTHON_HERE) --pythonpath $(PYTHON_VENV)/bin/python
+	cd $(PYTHON_DIR) && DJANGO_SETTINGS_MODULE=django.conf.global_settings $(PYTHON_VENV)/bin/python -m mypy.stubtest \
+	    mediacask --mypy-config-file $(PYTHON_HERE)/pyproject.toml --allowlist $(PYTHON_HERE)/stubtest.allow
+
+bench-python: $(PYTHON_DIR)/bench/made ## Measure the Python package beside the Rust library and others
+	sh bindings/python/install.sh $(PYTHON_DIR)/bench $(PYTHON_DIR)/bench-wheel release
+	$(PYTHON_DIR)/bench/bin/python bindings/python/bench/speed.py
+
+python-optional: $(PYTHON_VENV)/made ## Install pandas and pyarrow for the tests that use them
+	$(PYTHON_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    -r bindings/python/requirements-optional.txt
 
 $(PYTHON_VENV)/made: bindings/python/requirements.txt
 	@sh scripts/need.sh python3
-	rm -rf $(PYTHON_VENV)
-	$(PYTHON) -m venv $(PYTHON_VENV)
-	$(PYTHON_BIN)/python -m pip install --quiet --disable-pip-version-check -r bindings/python/requirements.txt
-	touch $@
+	sh bindings/python/venv.sh $(PYTHON) $(@D) $<
+
+$(PYTHON_DIR)/bench/made: bindings/python/requirements-bench.txt
+	@sh scripts/need.sh python3
+	sh bindings/python/venv.sh $(PYTHON) $(@D) $<
+
+$(PYRIGHT):
+	@sh scripts/need.sh npm
+	npm install --silent --no-audit --no-fund --prefix $(PYRIGHT_ROOT) pyright@$(PYRIGHT_VERSION)
 
 clean: ## Remove everything that was built, tools included
 	cargo clean

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Says, before anything is built, which tools are missing or too old, one plain sentence each.
 #
-# Usage: scripts/need.sh [cargo|rustfmt|clippy|cc|python3|make ...]    (default: cargo cc python3 make)
+# Usage: scripts/need.sh [cargo|rustfmt|clippy|cc|python3|npm|make ...]    (default: cargo cc python3 make)
 # Exit status: 0 all there, 1 something is missing, 2 a tool this script does not know.
 set -u
 
@@ -49,6 +49,11 @@ need_python3() {
     fi
 }
 
+need_npm() {
+    command -v npm >/dev/null 2>&1 ||
+        missing 'npm is missing (pyright checks the Python types, and is of node): install it, on Debian with `apt-get install npm`.'
+}
+
 need_make() {
     command -v make >/dev/null 2>&1 ||
         missing 'make is missing: install GNU make, on Debian with `apt-get install make`.'
@@ -62,9 +67,10 @@ for tool; do
         clippy) need_component clippy clippy ;;
         cc | gcc) need_cc ;;
         python3) need_python3 ;;
+        npm) need_npm ;;
         make) need_make ;;
         *)
-            printf 'need: "%s" is not a tool this script knows; it checks cargo, rustfmt, clippy, cc, python3 and make.\n' "$tool" >&2
+            printf 'need: "%s" is not a tool this script knows; it checks cargo, rustfmt, clippy, cc, python3, npm and make.\n' "$tool" >&2
             exit 2
             ;;
     esac
