@@ -59,8 +59,9 @@ pub(crate) fn account_stats<'py>(py: Python<'py>, stats: &AccountStats) -> PyRes
 pub(crate) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyAny>> {
     let fields = fields!(py, stats =>
         names, accounts, logical_bytes, contents, content_bytes, live_bytes, dead_bytes, spare_bytes, total_bytes,
-        segments, spare_segments, blob_files, syncs, groups, log_bytes_written, puts, dedup_hits, catalog_bytes,
-        index_bytes
+        segments, spare_segments, blob_files, syncs, groups, log_bytes_written, compacted_bytes, puts, dedup_hits,
+        catalog_bytes, catalog_checkpoint_bytes, catalog_checkpoint_sequence, catalog_behind_bytes, index_bytes,
+        index_behind_bytes, last_sequence, events_floor
     );
     made(py, "Stats", &fields)
 }
@@ -114,8 +115,10 @@ pub(crate) fn health<'py>(py: Python<'py>, health: &Health) -> PyResult<Bound<'p
         sweep = did(&health.last.sweep)?, compaction = did(&health.last.compaction)?,
         verify = did(&health.last.verify)?, catalog_checkpoint = did(&health.last.catalog_checkpoint)?);
     let last = made(py, "Activities", &last)?;
+    let damaged_contents: Vec<Digest> = health.damaged_contents.iter().copied().map(Digest).collect();
     let fields = fields!(py, health => poisoned, trouble;
-        index = index, index_reason = reason, damage = damage, recovery = recovery, last = last);
+        index = index, index_reason = reason, damage = damage, damaged_contents = damaged_contents,
+        recovery = recovery, last = last);
     made(py, "Health", &fields)
 }
 

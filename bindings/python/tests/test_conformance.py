@@ -5,6 +5,7 @@ Their format is told in tests/conformance/README.md. What is unknown here fails:
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -229,7 +230,11 @@ class Run:
         same = ["dedup", "durability", "verify", "upkeep", "file_threshold", "segment_len", "index_cache_bytes"]
         self.options = {field: step.get(field) for field in same if field in step}
         self.options["create"] = {"if_missing": True, "never": False}[step.get("create", "if_missing")]
-        self.options["os_sync_interval"] = seconds(step, "os_sync_interval_ms")
+        for option in ("os_sync_interval", "events_keep", "erase_within"):
+            if f"{option}_ms" in step:
+                self.options[option] = seconds(step, f"{option}_ms")
+        if "space_amplification" in step:
+            self.options["space_amplification"] = step.get("space_amplification") / 100
         self.at = step.path("store")
         self.store = self.opened(self.at, self.options)
 
@@ -383,6 +388,15 @@ class Run:
 
     def op_sweep(self, step: Step) -> Facts:
         return {"expired": self.store.sweep().expired}
+
+    def op_compact(self, step: Step) -> Facts:
+        return dataclasses.asdict(self.store.compact())
+
+    def op_verify(self, step: Step) -> Facts:
+        options = {field: step.get(field) for field in ("repair", "bytes_per_sec", "resume") if field in step}
+        report = self.store.verify(**options)
+        names = [f"{account}/{name}" for damaged in report.damaged for account, name in damaged.names]
+        return {**dataclasses.asdict(report), "damaged": names}
 
     def op_checkpoint_catalog(self, step: Step) -> None:
         self.store.checkpoint_catalog()

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import io
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from . import _mediacask
 from ._mediacask import Entry
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    # What functions that want a binary file ask for; `io.BufferedReader` is one to type checkers, too.
+    class _BinaryFile(io.BufferedIOBase, BinaryIO):
+        pass
+
+else:
+    _BinaryFile = io.BufferedIOBase
 
 
 class _Raw(io.RawIOBase):
@@ -65,12 +72,14 @@ class BlobReader(io.BufferedReader):
     chunk of 64 KiB is checked before its bytes are given out.
     """
 
-    #: The facts of the name when it was opened.
-    entry: Entry
-
     def __init__(self, reader: _mediacask.Reader, name: str, buffer_size: int = 256 * 1024) -> None:
         super().__init__(_Raw(reader, name), buffer_size)
-        self.entry = reader.entry
+        self._entry = reader.entry
+
+    @property
+    def entry(self) -> Entry:
+        """The facts of the name when it was opened."""
+        return self._entry
 
     @property
     def size(self) -> int:
@@ -78,7 +87,7 @@ class BlobReader(io.BufferedReader):
         return self.entry.size
 
 
-class BlobWriter(io.BufferedIOBase):
+class BlobWriter(_BinaryFile):
     """A file open for writing: ``media.open(name, "wb")``.
 
     Within ``with``, nothing is stored before the block ends: cleanly, and the content is stored, all or nothing;
@@ -101,8 +110,17 @@ class BlobWriter(io.BufferedIOBase):
         self._at = 0
         self._over = False
         self._within = False
-        self.name = name
-        self.mode = "wb"
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The name that is written."""
+        return self._name
+
+    @property
+    def mode(self) -> str:
+        """How it is open: ``"wb"``."""
+        return "wb"
 
     def write(self, data: Buffer, /) -> int:
         """Takes a buffer's bytes, all of them."""

@@ -114,14 +114,28 @@ class Stats:
     groups: int
     #: Bytes written to the log since open, headers and padding included.
     log_bytes_written: int
+    #: Bytes that compaction has written since open.
+    compacted_bytes: int
     #: Requests to write since open.
     puts: int
     #: Puts since open whose content was there already.
     dedup_hits: int
     #: Bytes of memory the catalog takes.
     catalog_bytes: int
+    #: Bytes of the catalog's checkpoint.
+    catalog_checkpoint_bytes: int
+    #: The last sequence number that the checkpoint covers.
+    catalog_checkpoint_sequence: int
+    #: Bytes of the log since then: what an open after a crash would read.
+    catalog_behind_bytes: int
     #: Bytes of the index's files.
     index_bytes: int
+    #: Bytes of the log that the index has not followed yet; ``None`` while it is worked on.
+    index_behind_bytes: int | None
+    #: The last sequence number that is durable: no event has a higher one.
+    last_sequence: int
+    #: The highest sequence number of which a record may have left the log; see `Store.events`.
+    events_floor: int
 
     @property
     def dedup_ratio(self) -> float:
@@ -218,7 +232,7 @@ class VerifyReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """Damage that was found when the store was opened."""
+    """Bytes of a store's files that are not what was written there."""
 
     #: The file.
     path: Path
@@ -288,8 +302,11 @@ class Health:
     index_reason: str | None
     #: What went wrong behind the scenes last.
     trouble: str | None
-    #: Damage that was found when the store was opened.
+    #: Damage that was found when the store was opened, and since: by compaction, and by verifications that did not
+    #: repair it.
     damage: list[Damage]
+    #: Contents that were found damaged when they were read since, and not put again.
+    damaged_contents: list[Digest]
     #: What opening the store found and did.
     recovery: RecoveryReport
     #: What upkeep did last.
