@@ -50,10 +50,9 @@ fn main() {
         [work, len, count] if work == "put" => println!("{}", puts(number(len), number(count))),
         [work, len, count] if work == "get" => println!("{}", gets(number(len), number(count))),
         _ => {
-            for (len, puts_count, gets_count) in [(16 << 10, 300, 100_000), (1 << 20, 40, 3_000)] {
-                let (put, get) = (puts(len, puts_count), gets(len, gets_count));
-                let per_second = |count: i32, seconds: f64| f64::from(count) / seconds;
-                let (put, get) = (per_second(puts_count as i32, put), per_second(gets_count as i32, get));
+            for (len, puts_count, gets_count) in [(16 << 10, 300_u32, 100_000_u32), (1 << 20, 40, 3_000)] {
+                let put = f64::from(puts_count) / puts(len, puts_count as usize);
+                let get = f64::from(gets_count) / gets(len, gets_count as usize);
                 println!("{:>5} KiB   put {put:>8.0}/s   get {get:>9.0}/s", len >> 10);
             }
         }
