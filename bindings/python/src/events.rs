@@ -47,6 +47,12 @@ impl Events {
         }
     }
 
+    /// The sequence number up to which everything was given: ``Store.events`` goes on from here, in another process,
+    /// too. A better thing to keep than the last event's: it falls behind the floor later.
+    fn seen(&self, py: Python<'_>) -> PyResult<u64> {
+        call(py, || Ok(self.0.take().as_ref().map_or(0, mediacask::Events::seen)))
+    }
+
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
         slf
     }

@@ -31,6 +31,7 @@ def test_what_happens_is_told_in_order(media: mediacask.Account, store: mediacas
     assert [event.name for event in events] == ["c"]
     assert [event.name for event in store.events(told[2].sequence)] == ["a", "c"]
     assert store.events_floor() == 0
+    assert events.seen() >= told[-1].sequence and list(store.events(events.seen())) == []
 
 
 def test_a_wait_lasts_until_something_happens_or_its_time_is_over(

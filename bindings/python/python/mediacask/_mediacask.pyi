@@ -307,6 +307,11 @@ class Events:
         closed.
         """
 
+    def seen(self) -> int:
+        """The sequence number up to which everything was given: ``Store.events`` goes on from here, in another
+        process, too. A better thing to keep than the last event's: it falls behind the floor later.
+        """
+
     def __iter__(self) -> Self: ...
     def __next__(self) -> Event: ...
 

@@ -595,6 +595,10 @@ class Events:
                 break
         return self._ready.popleft() if self._ready else None
 
+    async def seen(self) -> int:
+        """Up to where everything was given: from here another feed goes on."""
+        return self._ready[0].sequence - 1 if self._ready else await self._pool.run(self._events.seen)
+
     def _take(self, seconds: float) -> None:
         event = self._events.wait(seconds)
         if event is not None:
