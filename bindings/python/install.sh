@@ -23,8 +23,11 @@ wheel "$here" "$wheels" --locked
 if [ "$from" = sdist ]; then
     rm -rf "$wheels-sdist"
     maturin sdist --manifest-path "$here/Cargo.toml" --out "$wheels-sdist" 2>/dev/null
-    # Files of today: cargo takes those it has built from, in another directory, for the same if they are older.
+    # Built apart, or cargo would take what it has built from the tree for the same; and from files of today, or it
+    # would take what it has built from the sdist before.
     (cd "$wheels-sdist" && tar -xmzf ./*.tar.gz && rm ./*.tar.gz)
+    CARGO_TARGET_DIR=$wheels-target
+    export CARGO_TARGET_DIR
     # Its workspace has fewer members, so its lock file is not the same to the letter.
     wheel "$wheels-sdist"/* "$wheels-again" --offline
     rm -rf "$wheels-sdist"

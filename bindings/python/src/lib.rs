@@ -50,7 +50,7 @@ mod _mediacask {
     #[pymodule_export]
     use super::panic_for_tests;
     #[pymodule_export]
-    use super::store::Store;
+    use super::store::{Store, restore};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -172,6 +172,18 @@ impl Store {
         }
     }
 
+    /// Makes a consistent copy of the store in the directory ``dest``, while others write: what was acknowledged
+    /// before is in it. A store can be opened there, and ``mediacask.restore`` brings it back.
+    ///
+    /// What never changes any more is linked, where the file system allows, and takes no space; the rest is
+    /// copied. Another checkpoint into the same directory brings only what is new. ``dest`` is new, empty, or
+    /// holds an earlier checkpoint of this store.
+    #[pyo3(signature = (dest))]
+    fn checkpoint<'py>(&self, py: Python<'py>, dest: PathBuf) -> PyResult<Bound<'py, PyAny>> {
+        let report = call(py, || self.0.checkpoint(&dest))?;
+        values::checkpoint_report(py, &report)
+    }
+
     /// Writes the catalog down, so that the next open need not read the log; the background and ``close`` do
     /// the same.
     fn checkpoint_catalog(&self, py: Python<'_>) -> PyResult<()> {
@@ -248,4 +260,14 @@ impl Store {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         call(py, || self.0.close())
     }
+}
+
+/// Brings a checkpoint back into the directory ``dest``, which is new or empty; a store can be opened there then.
+///
+/// By hard links where the file system allows; the checkpoint stays as it is.
+#[pyfunction]
+#[pyo3(signature = (checkpoint, dest))]
+pub(crate) fn restore(py: Python<'_>, checkpoint: PathBuf, dest: PathBuf) -> PyResult<Bound<'_, PyAny>> {
+    let report = call(py, || mediacask::Store::restore(&checkpoint, &dest))?;
+    values::checkpoint_report(py, &report)
 }

@@ -1,8 +1,8 @@
 //! Answers of several fields, as the value classes of `mediacask._values`.
 
 use mediacask::{
-    AccountStats, Activity, CompactReport, Event, Health, IndexState, Policy, Stats, SweepReport, VerifyProgress,
-    VerifyReport,
+    AccountStats, Activity, CheckpointReport, CompactReport, Event, Health, IndexState, Policy, Stats, SweepReport,
+    VerifyProgress, VerifyReport,
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -73,6 +73,13 @@ pub(crate) fn sweep_report<'py>(py: Python<'py>, report: &SweepReport) -> PyResu
 pub(crate) fn compact_report<'py>(py: Python<'py>, report: &CompactReport) -> PyResult<Bound<'py, PyAny>> {
     let fields = fields!(py, report => segments_compacted, segments_freed, files_freed, bytes_rewritten, bytes_freed);
     made(py, "CompactReport", &fields)
+}
+
+pub(crate) fn checkpoint_report<'py>(py: Python<'py>, report: &CheckpointReport) -> PyResult<Bound<'py, PyAny>> {
+    let fields = fields!(py, report =>
+        files_linked, files_copied, files_kept, bytes_linked, bytes_copied, last_sequence
+    );
+    made(py, "CheckpointReport", &fields)
 }
 
 pub(crate) fn verify_progress<'py>(py: Python<'py>, so_far: &VerifyProgress) -> PyResult<Bound<'py, PyAny>> {

@@ -40,6 +40,7 @@ def methods(struct: str) -> set[str]:
         "AccountStats",
         "Activities",
         "Activity",
+        "CheckpointReport",
         "CompactReport",
         "Damage",
         "Damaged",

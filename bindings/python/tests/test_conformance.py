@@ -398,6 +398,12 @@ class Run:
         names = [f"{account}/{name}" for damaged in report.damaged for account, name in damaged.names]
         return {**dataclasses.asdict(report), "damaged": names}
 
+    def op_checkpoint(self, step: Step) -> Facts:
+        return dataclasses.asdict(self.store.checkpoint(step.path("")))
+
+    def op_restore(self, step: Step) -> Facts:
+        return dataclasses.asdict(mediacask.restore(step.path(""), self.directory / step.get("to_path")))
+
     def op_checkpoint_catalog(self, step: Step) -> None:
         self.store.checkpoint_catalog()
 

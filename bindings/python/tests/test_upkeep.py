@@ -1,4 +1,4 @@
-"""Compaction and verification."""
+"""Compaction, verification, checkpoints."""
 
 from __future__ import annotations
 
@@ -95,3 +95,24 @@ def test_a_verification_hears_signals(large: mediacask.Store) -> None:
             large.verify(progress=lambda so_far: os.kill(os.getpid(), signal.SIGUSR1))
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_checkpoint_opens_and_is_brought_back(media: mediacask.Account, store: mediacask.Store, tmp_path: Path) -> None:
+    for number in range(20):
+        media[f"{number}"] = number.to_bytes(2, "little") * 5000
+    report = store.checkpoint(tmp_path / "copy")
+    assert report.files_linked + report.files_copied > 0
+    assert report.last_sequence >= max(entry.generation for entry in media.entries())
+    media["later"] = b"later"
+    again = store.checkpoint(str(tmp_path / "copy"))
+    assert again.last_sequence > report.last_sequence
+    with pytest.raises(mediacask.InvalidOptionError):
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / "file").touch()
+        store.checkpoint(tmp_path / "other")
+    store.close()
+    assert mediacask.restore(tmp_path / "copy", tmp_path / "back").last_sequence == again.last_sequence
+    for place in ("copy", "back"):
+        with mediacask.open(tmp_path / place) as opened:
+            copied = opened.account(media.name)
+            assert len(copied) == 21 and copied["later"] == b"later" and copied["19"] == b"\x13\x00" * 5000

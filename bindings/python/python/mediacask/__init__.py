@@ -47,12 +47,13 @@ from ._errors import (
     VersionError,
 )
 from ._files import BlobReader, BlobWriter
-from ._mediacask import Blob, Digest, Entry, Events, ManualClock, __version__
+from ._mediacask import Blob, Digest, Entry, Events, ManualClock, __version__, restore
 from ._store import Store, open
 from ._values import (
     AccountStats,
     Activities,
     Activity,
+    CheckpointReport,
     CompactReport,
     Damage,
     Damaged,
@@ -78,6 +79,7 @@ __all__ = [
     "BlobNotFoundError",
     "BlobReader",
     "BlobWriter",
+    "CheckpointReport",
     "CompactReport",
     "CorruptError",
     "Damage",
@@ -116,6 +118,7 @@ __all__ = [
     "VersionError",
     "__version__",
     "open",
+    "restore",
 ]
 
 # Where a class is imported from is where it says it is.

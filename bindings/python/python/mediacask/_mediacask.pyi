@@ -26,6 +26,7 @@ from typing_extensions import Buffer, disjoint_base
 
 from ._values import (
     AccountStats,
+    CheckpointReport,
     CompactReport,
     Event,
     Health,
@@ -53,6 +54,7 @@ __all__ = [
     "Writer",
     "__version__",
     "_panic_for_tests",
+    "restore",
 ]
 
 _T = TypeVar("_T")
@@ -645,6 +647,15 @@ class Store:
         Gives a VerifyReport. An exception of ``progress``, or a signal's, breaks it off and is raised.
         """
 
+    def checkpoint(self, dest: str | PathLike[str]) -> CheckpointReport:
+        """Makes a consistent copy of the store in the directory ``dest``, while others write: what was acknowledged
+        before is in it. A store can be opened there, and ``mediacask.restore`` brings it back.
+
+        What never changes any more is linked, where the file system allows, and takes no space; the rest is
+        copied. Another checkpoint into the same directory brings only what is new. ``dest`` is new, empty, or
+        holds an earlier checkpoint of this store.
+        """
+
     def checkpoint_catalog(self) -> None:
         """Writes the catalog down, so that the next open need not read the log; the background and ``close`` do
         the same.
@@ -691,6 +702,12 @@ class Store:
         Whatever was got from it answers StoreClosedError from then on; blobs that are held stay valid. Closing
         twice is closing once.
         """
+
+def restore(checkpoint: str | PathLike[str], dest: str | PathLike[str]) -> CheckpointReport:
+    """Brings a checkpoint back into the directory ``dest``, which is new or empty; a store can be opened there then.
+
+    By hard links where the file system allows; the checkpoint stays as it is.
+    """
 
 def _panic_for_tests() -> None:
     """Panics where every call of the store runs: so that a test can see what a bug in it would look like."""

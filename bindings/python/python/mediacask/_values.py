@@ -172,6 +172,24 @@ class CompactReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointReport:
+    """What a checkpoint, or bringing one back, did."""
+
+    #: Files that are in both directories now, by a hard link.
+    files_linked: int
+    #: Files whose bytes were copied.
+    files_copied: int
+    #: Files that were there from an earlier checkpoint.
+    files_kept: int
+    #: Bytes of the files that were linked.
+    bytes_linked: int
+    #: Bytes that were copied.
+    bytes_copied: int
+    #: The last sequence number that may stand in it: no entry of it has a later generation.
+    last_sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyProgress:
     """How far a verification is."""
 

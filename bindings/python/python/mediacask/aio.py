@@ -33,6 +33,7 @@ import mediacask
 from ._mediacask import Blob, Entry
 from ._values import (
     AccountStats,
+    CheckpointReport,
     CompactReport,
     Event,
     Health,
@@ -161,6 +162,10 @@ class Store:
         except asyncio.CancelledError:
             cancelled.set()
             raise
+
+    async def checkpoint(self, dest: str | os.PathLike[str]) -> CheckpointReport:
+        """Makes a consistent copy of the store in a directory of its own, while others write."""
+        return await self._pool.run(self._store.checkpoint, dest)
 
     async def checkpoint_catalog(self) -> None:
         """Writes the catalog down, so that the next open need not read the log."""
