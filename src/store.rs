@@ -144,7 +144,8 @@ impl Store {
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();
-    /// # let store = mediacask::Store::options().segment_len(64 << 10).file_threshold(16 << 10).open(dir.path())?;
+    /// # let small = mediacask::Store::options().segment_len(64 << 10).file_threshold(16 << 10);
+    /// # let store = small.upkeep(mediacask::Upkeep::ByHand).open(dir.path())?;
     /// # let media = store.account("5500001")?;
     /// for n in 0..200u8 {
     ///     media.put("a.txt", [n; 1000], &Default::default())?;
