@@ -1,7 +1,7 @@
 //! Buffers for content on its way to the log, used again and again: a megabyte of fresh memory costs as
 //! much in page faults as the content does in hashing.
 
-use parking_lot::Mutex;
+use crate::disk::locks::Mutex;
 
 /// Buffers kept at a time, and bytes of the largest that is kept.
 const KEPT_MAX: usize = 16;

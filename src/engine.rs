@@ -5,8 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::{RwLock, RwLockReadGuard};
-
 use crate::buffers::Buffers;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -15,6 +13,7 @@ use crate::commit::brake::Brake;
 use crate::commit::request::{Done, Refused, Request, Target};
 use crate::digest::NameKey;
 use crate::disk::fork;
+use crate::disk::locks::{RwLock, RwLockReadGuard};
 use crate::entry::{Entry, check_account, check_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::home::Home;

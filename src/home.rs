@@ -8,9 +8,8 @@ use std::io::{ErrorKind as IoKind, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::checkpoint::{MANIFEST, adopt};
+use crate::disk::locks::Mutex;
 use crate::disk::{Access, Disk, DiskFile, Found};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::format::{Refusal, StoreFile, VERSION};

@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
-
 use super::Place;
 use crate::digest::NameKey;
+use crate::disk::locks::{Mutex, RwLock};
 use crate::options::Policy;
 
 /// Prefixes counted at a time in one account; beyond, all are forgotten and counted anew when needed.

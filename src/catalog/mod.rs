@@ -21,9 +21,8 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use parking_lot::{Mutex, RwLock};
-
 use crate::digest::{Digest, NameKey};
+use crate::disk::locks::{Mutex, RwLock};
 use crate::options::Policy;
 use accounts::{Account, Accounts, Member, PolicyRow};
 use lives::Alive;

@@ -8,9 +8,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::catalog::Catalog;
+use crate::disk::locks::{Condvar, Mutex};
 use crate::log::{Log, Tail};
 
 /// Longest that one write waits.

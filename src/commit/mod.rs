@@ -24,11 +24,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::catalog::{Catalog, LetGo};
 use crate::clock::Clock;
 use crate::digest::Digest;
+use crate::disk::locks::{Condvar, Mutex};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{Log, Position, Room, Tail};
 use crate::telemetry::{self, Phase, Timer};
@@ -333,7 +332,7 @@ impl Commit {
         while behind.durable == seen && !give_up() {
             match deadline {
                 None => self.durable_moved.wait(&mut behind),
-                Some(deadline) if self.durable_moved.wait_until(&mut behind, deadline).timed_out() => {
+                Some(deadline) if !self.durable_moved.wait_until(&mut behind, deadline) => {
                     return behind.durable != seen || give_up();
                 }
                 Some(_) => {}

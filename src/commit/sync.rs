@@ -1,3 +1,3 @@
 //! The locks of the queue, named in one place so that a model checker can put its own here.
 
-pub(crate) use parking_lot::{Condvar, Mutex};
+pub(crate) use crate::disk::locks::{Condvar, Mutex};

@@ -153,11 +153,14 @@ pub(super) mod tests {
         assert!(output.status.success() && said.contains("1 passed"), "{said}");
     }
 
-    /// Forks, and says whether `look` was true in the child; it may take no lock and no memory.
+    /// Forks, and says whether `look` was true in the child, within a minute; it may take no lock that another
+    /// thread may hold.
     pub(in crate::disk) fn in_child(look: impl FnOnce() -> bool) -> bool {
-        // SAFETY: the child runs `look`, which does what a child may, and leaves by `_exit`.
+        // SAFETY: the child runs `look`, which does what a child may, and leaves by `_exit`, or by the alarm.
         let child = unsafe { libc::fork() };
         if child == 0 {
+            // SAFETY: the call takes a number.
+            unsafe { libc::alarm(60) };
             let code = i32::from(!look());
             // SAFETY: `_exit` may be called anywhere.
             unsafe { libc::_exit(code) };

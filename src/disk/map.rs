@@ -27,8 +27,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
-use parking_lot::Mutex;
 
+use super::locks::Mutex;
 use super::{FileId, fork};
 
 /// The unit of the bitmap. Larger pages of the system are a whole number of these.

@@ -11,6 +11,7 @@
 
 pub mod files;
 pub mod fork;
+pub(crate) mod locks;
 pub mod map;
 
 use std::io::{self, IoSlice};

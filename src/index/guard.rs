@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Once, OnceLock};
 use std::thread;
 
-use parking_lot::Mutex;
+use crate::disk::locks::Mutex;
 
 /// How a call into sled went wrong.
 #[derive(Clone, Debug)]

@@ -31,9 +31,8 @@ use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
-
 use crate::disk::Disk;
+use crate::disk::locks::{Mutex, RwLock};
 
 use directory::Directory;
 use rows::{Memory, Range, Rows};

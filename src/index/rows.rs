@@ -6,12 +6,11 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
-use parking_lot::RwLock;
-
 use super::guard::Failure;
 use super::key;
 use super::tree::Tree;
 use super::{Broken, Change, ScanEnd};
+use crate::disk::locks::RwLock;
 
 /// Most rows in one batch: beyond it, finding the place again costs nothing against reading on.
 const BATCH_ROWS_MAX: usize = 512;

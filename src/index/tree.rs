@@ -27,9 +27,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::disk::Disk;
+use crate::disk::locks::{Condvar, Mutex};
 
 use super::guard::{self, Failure, FailureKind};
 use super::key::{self, POSITION_KEY, Position};
@@ -67,7 +66,7 @@ impl Census {
     pub(super) fn wait_for_none(&self) {
         let mut open = self.open.lock();
         let deadline = Instant::now() + FLUSH_WAIT_MAX;
-        while *open > 0 && !self.fewer.wait_until(&mut open, deadline).timed_out() {}
+        while *open > 0 && self.fewer.wait_until(&mut open, deadline) {}
     }
 }
 

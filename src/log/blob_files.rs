@@ -9,11 +9,10 @@ use std::io::{ErrorKind as IoKind, IoSlice};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
-
 use super::format::chunks;
 use super::segment::Checked;
 use crate::digest::Digest;
+use crate::disk::locks::Mutex;
 use crate::disk::map::Map;
 use crate::disk::{Access, Disk, DiskFile, fork};
 use crate::error::{Error, ErrorKind, Result};

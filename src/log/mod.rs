@@ -25,9 +25,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
-
 use crate::digest::Secret;
+use crate::disk::locks::{Mutex, MutexGuard, RwLock};
 use crate::disk::{Access, Disk};
 use crate::error::{Error, ErrorKind, Result};
 use footer::Rows;

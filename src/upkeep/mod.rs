@@ -32,12 +32,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::catalog::Catalog;
 use crate::catalog::checkpoint::Stamp;
 use crate::clock::Clock;
 use crate::commit::Commit;
+use crate::disk::locks::{Condvar, Mutex};
 use crate::error::{ErrorKind, Result};
 use crate::home::Home;
 use crate::index::Index;

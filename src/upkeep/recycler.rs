@@ -15,11 +15,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use parking_lot::MutexGuard;
-
 use super::Upkeep;
 use crate::catalog::LetGo;
 use crate::commit::request::{Intent, Refused, Request};
+use crate::disk::locks::MutexGuard;
 use crate::error::{ErrorKind, Result};
 use crate::log::blob_files::BlobFileName;
 use crate::log::record::BlobView;

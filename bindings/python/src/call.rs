@@ -4,8 +4,8 @@ use std::any::Any;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use parking_lot::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 
 use crate::errors;
@@ -66,8 +66,9 @@ impl<T: Send> Turn<T> {
         Turn(Share::new(Mutex::new(Some(inner))))
     }
 
-    /// Waits for its turn; to be called from within [`call`] only.
+    /// Waits for its turn; to be called from within [`call`] only. A panic in an earlier turn is no reason to
+    /// refuse: what it left half done, the store looks after.
     pub(crate) fn take(&self) -> MutexGuard<'_, Option<T>> {
-        self.0.lock()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -39,12 +39,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::RwLockReadGuard;
-
 use super::{Task, Upkeep};
 use crate::catalog::checkpoint;
 use crate::digest::Digest;
 use crate::disk::Access;
+use crate::disk::locks::RwLockReadGuard;
 use crate::error::{Error, Result};
 use crate::log::Position;
 use crate::log::blob_files::BlobFileName;
