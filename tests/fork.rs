@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio, id};
+use std::process::{Command, Output, Stdio, id};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -299,6 +299,13 @@ fn elsewhere(test: &str, dir: &Path) -> Command {
     command
 }
 
+/// Fails unless the one test that a process was to run has passed.
+fn assert_passed(output: &Output) {
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}\n{complained}");
+}
+
 #[test]
 fn a_child_that_lives_on_keeps_no_closed_store_from_others() {
     const NAME: &str = "a_child_that_lives_on_keeps_no_closed_store_from_others";
@@ -317,8 +324,7 @@ fn a_child_that_lives_on_keeps_no_closed_store_from_others() {
     });
     store.close().unwrap();
     let output = elsewhere(NAME, &path).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert_passed(&output);
     // And the parent itself may have it again.
     let again = small().open(&path).unwrap();
     assert!(again.account("a").unwrap().contains("from elsewhere").unwrap());
@@ -395,8 +401,7 @@ fn a_child_that_outlives_its_parent_keeps_no_store_from_others_and_reads_on() {
     assert!(stdout.any(|line| line.contains("forked")), "there is no child");
 
     let output = elsewhere(NAME, &path).env(NEXT, "1").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert_passed(&output);
     stdin.write_all(b"go\n").expect("the child is there until it is told to go");
     // To its last word only: a child of another test may hold the pipe's end for longer.
     let is_well = stdout.any(|line| line.contains("all was well"));
