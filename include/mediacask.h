@@ -569,10 +569,22 @@ typedef struct mcask_stats {
     uint64_t index_bytes;
     // How many bytes of content are kept for each byte that is stored; 1 when nothing is.
     double dedup_ratio;
+    // Bytes of the catalog's checkpoint.
+    uint64_t catalog_checkpoint_bytes;
+    // The last sequence number that the checkpoint covers.
+    uint64_t catalog_checkpoint_sequence;
+    // Bytes of the log since then: what an open after a crash would read.
+    uint64_t catalog_behind_bytes;
+    // Bytes of the log that the index has not followed yet; UINT64_MAX while it is worked on.
+    uint64_t index_behind_bytes;
+    // The last sequence number that is durable: no event has a higher one.
+    uint64_t last_sequence;
+    // The highest sequence number of which a record may have left the log; see mcask_events_open().
+    uint64_t events_floor;
 } mcask_stats;
 
 #define MCASK_STATS_INIT \
-    { sizeof(mcask_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0 }
+    { sizeof(mcask_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0, 0, 0, 0, 0, 0 }
 
 // What one account holds; part of mcask_accounts.
 typedef struct mcask_account_info {
@@ -660,6 +672,10 @@ typedef struct mcask_health {
     const struct mcask_damage *damage;
     // How many there are.
     size_t damage_count;
+    // Contents that were found damaged when they were read since, and not put again.
+    const struct mcask_digest *damaged_contents;
+    // How many there are.
+    size_t damaged_content_count;
     // What upkeep did last of each kind, since open; NULL: nothing yet.
     const struct mcask_activity *last_sweep;
     // Likewise.
@@ -701,6 +717,26 @@ typedef struct mcask_compact_report {
 } mcask_compact_report;
 
 #define MCASK_COMPACT_REPORT_INIT { sizeof(mcask_compact_report), 0, 0, 0, 0, 0 }
+
+// What a checkpoint or a restore did. Begin with MCASK_CHECKPOINT_REPORT_INIT.
+typedef struct mcask_checkpoint_report {
+    // Set by the _INIT macro.
+    size_t struct_size;
+    // Files that are in both directories now, by a hard link.
+    uint64_t files_linked;
+    // Files whose bytes were copied.
+    uint64_t files_copied;
+    // Files that were there from an earlier checkpoint.
+    uint64_t files_kept;
+    // Bytes of the files that were linked.
+    uint64_t bytes_linked;
+    // Bytes that were copied.
+    uint64_t bytes_copied;
+    // The last sequence number that may stand in it: no entry of it has a later generation.
+    uint64_t last_sequence;
+} mcask_checkpoint_report;
+
+#define MCASK_CHECKPOINT_REPORT_INIT { sizeof(mcask_checkpoint_report), 0, 0, 0, 0, 0, 0 }
 
 // How a store is verified. Begin with MCASK_VERIFY_OPTIONS_INIT.
 typedef struct mcask_verify_options {
@@ -1178,6 +1214,23 @@ int32_t mcask_store_compact(const struct mcask_store *store,
                             struct mcask_compact_report *report,
                             struct mcask_error **error);
 
+// Makes a copy of the store as it is now in a directory, by hard links where that is possible: it opens as a store of
+// its own, and mcask_store_restore() makes one of it elsewhere. A later checkpoint into the same directory moves it on.
+// Durable when it returns. `report` may be NULL.
+int32_t mcask_store_checkpoint(const struct mcask_store *store,
+                               const char *path,
+                               size_t path_len,
+                               struct mcask_checkpoint_report *report,
+                               struct mcask_error **error);
+
+// Makes a store of a checkpoint in another directory; both are then independent of each other. `report` may be NULL.
+int32_t mcask_store_restore(const char *checkpoint,
+                            size_t checkpoint_len,
+                            const char *path,
+                            size_t path_len,
+                            struct mcask_checkpoint_report *report,
+                            struct mcask_error **error);
+
 // Reads everything that is stored and checks it: records, contents by CRC and BLAKE3, references, the index. Free
 // the report with mcask_verify_report_free(). `options` may be NULL.
 //
@@ -1215,6 +1268,12 @@ int32_t mcask_events_open(const struct mcask_store *store,
 int32_t mcask_events_next(struct mcask_events *events,
                           uint64_t timeout_ms,
                           struct mcask_event **event,
+                          struct mcask_error **error);
+
+// How far the feed has come: where a later feed goes on, also in another process. When there are no more events it
+// is a better thing to keep than the number of the last one: it falls behind the floor later.
+int32_t mcask_events_seen(struct mcask_events *events,
+                          uint64_t *sequence,
                           struct mcask_error **error);
 
 // The highest sequence number of which a record may have been compacted away: mcask_events_open() goes back no

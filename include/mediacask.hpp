@@ -1040,6 +1040,13 @@ public:
                      detail::time(raw->at_unix_ms)};
     }
 
+    /// How far it has come: where a later feed goes on.
+    std::uint64_t seen() const {
+        std::uint64_t sequence = 0;
+        detail::call(mcask_events_seen, raw_.get(), &sequence);
+        return sequence;
+    }
+
 private:
     friend class store;
     using raw_type = detail::owned<mcask_events, mcask_events_free>;
@@ -1074,6 +1081,8 @@ struct health {
     /// One of MCASK_INDEX_.
     std::int32_t index_state = MCASK_INDEX_CURRENT;
     std::vector<mediacask::damage> damage;
+    /// Contents that were found damaged when they were read.
+    std::vector<digest> damaged_contents;
 };
 
 /// How a store is verified.
@@ -1158,6 +1167,13 @@ public:
         return report;
     }
 
+    /// Makes a copy of the store as it is now in a directory, by hard links where that is possible.
+    mcask_checkpoint_report checkpoint(const std::filesystem::path &path) const {
+        mcask_checkpoint_report report = MCASK_CHECKPOINT_REPORT_INIT;
+        detail::call(mcask_store_checkpoint, raw_.get(), path.c_str(), path.native().size(), &report);
+        return report;
+    }
+
     void checkpoint_catalog() const { detail::call(mcask_store_checkpoint_catalog, raw_.get()); }
 
     /// Builds the index anew from the log; gives the number of its rows.
@@ -1209,10 +1225,13 @@ public:
 
     mediacask::health health() const {
         const auto raw = detail::get<detail::owned<mcask_health, mcask_health_free>>(mcask_store_health, raw_.get());
-        mediacask::health health{detail::text(raw->poisoned), detail::text(raw->trouble), raw->index_state, {}};
+        mediacask::health health{detail::text(raw->poisoned), detail::text(raw->trouble), raw->index_state, {}, {}};
         for (std::size_t i = 0; i < raw->damage_count; i++) {
             const mcask_damage &found = raw->damage[i];
             health.damage.push_back({found.path, found.offset, found.len, found.what});
+        }
+        for (std::size_t i = 0; i < raw->damaged_content_count; i++) {
+            health.damaged_contents.emplace_back(raw->damaged_contents[i]);
         }
         return health;
     }
@@ -1277,6 +1296,14 @@ private:
 
     raw_type raw_;
 };
+
+/// Makes a store of a checkpoint in another directory; both are then independent of each other.
+inline mcask_checkpoint_report restore(const std::filesystem::path &checkpoint, const std::filesystem::path &path) {
+    mcask_checkpoint_report report = MCASK_CHECKPOINT_REPORT_INIT;
+    detail::call(mcask_store_restore, checkpoint.c_str(), checkpoint.native().size(), path.c_str(),
+                 path.native().size(), &report);
+    return report;
+}
 
 } // namespace mediacask
 

@@ -331,6 +331,27 @@ static void check_upkeep(mcask_store *store) {
     mcask_health_free(health);
 }
 
+static void check_checkpoint(mcask_store *store, const char *path) {
+    char copy[4096], elsewhere[4096];
+    mcask_checkpoint_report report = MCASK_CHECKPOINT_REPORT_INIT;
+    mcask_store *restored;
+    mcask_account *media;
+    mcask_blob *blob;
+    snprintf(copy, sizeof copy, "%s-checkpoint", path);
+    snprintf(elsewhere, sizeof elsewhere, "%s-restored", path);
+    OK(mcask_store_checkpoint(store, copy, MCASK_NTS, NULL, ERROR));
+    OK(mcask_store_checkpoint(store, copy, MCASK_NTS, &report, ERROR));
+    CHECK(report.files_kept > 0 && report.last_sequence > 0);
+    OK(mcask_store_restore(copy, MCASK_NTS, elsewhere, MCASK_NTS, NULL, ERROR));
+    OK(mcask_store_open(elsewhere, MCASK_NTS, NULL, &restored, ERROR));
+    media = open_account(restored, "5500001");
+    OK(mcask_account_get(media, "part/1", MCASK_NTS, &blob, ERROR));
+    CHECK(holds(blob, "one"));
+    mcask_blob_free(blob);
+    mcask_account_free(media);
+    mcask_store_free(restored);
+}
+
 static void check_events(mcask_store *store, mcask_account *media) {
     mcask_events *events;
     mcask_event *event;
@@ -351,6 +372,8 @@ static void check_events(mcask_store *store, mcask_account *media) {
     CHECK(count > 10);
     OK(mcask_events_next(events, 1, &event, ERROR));
     CHECK(event == NULL);
+    OK(mcask_events_seen(events, &floor, ERROR));
+    CHECK(floor >= last);
     put(media, "seen", "in the feed");
     OK(mcask_events_next(events, 60000, &event, ERROR));
     CHECK(event->kind == MCASK_EVENT_PUT && strcmp(event->name, "seen") == 0);
@@ -417,6 +440,7 @@ int main(int argc, char **argv) {
     check_policy(store);
     check_store_wide(store, media);
     check_upkeep(store);
+    check_checkpoint(store, argv[1]);
     check_events(store, media);
 
     OK(mcask_account_get(media, "part/1", MCASK_NTS, &blob, ERROR));

@@ -653,6 +653,25 @@ static void compact(void) {
     }
 }
 
+static void checkpoint(Fields *fields) {
+    mcask_error *error;
+    mcask_checkpoint_report report = MCASK_CHECKPOINT_REPORT_INIT;
+    const char *path = needed(fields, "path")->value;
+    int32_t status;
+    if (is_op(fields, "restore")) {
+        const char *to = needed(fields, "to_path")->value;
+        status = mcask_store_restore(path, MCASK_NTS, to, MCASK_NTS, &report, &error);
+    } else {
+        status = mcask_store_checkpoint(it.store, path, MCASK_NTS, &report, &error);
+    }
+    if (!failed(status, &error)) {
+        answer_number("files_linked", report.files_linked);
+        answer_number("files_copied", report.files_copied);
+        answer_number("files_kept", report.files_kept);
+        answer_number("last_sequence", report.last_sequence);
+    }
+}
+
 static void verify(Fields *fields) {
     mcask_error *error;
     mcask_verify_options options = MCASK_VERIFY_OPTIONS_INIT;
@@ -713,6 +732,8 @@ static void look_after(Fields *fields) {
         compact();
     } else if (is_op(fields, "verify")) {
         verify(fields);
+    } else if (is_op(fields, "checkpoint") || is_op(fields, "restore")) {
+        checkpoint(fields);
     } else if (is_op(fields, "events")) {
         list_events(number_of(fields, "after", 0));
     } else if (is_op(fields, "events_floor")) {

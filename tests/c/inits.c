@@ -28,5 +28,6 @@ int main(void) {
     SHOW(mcask_policy, MCASK_POLICY_INIT);
     SHOW(mcask_sweep_report, MCASK_SWEEP_REPORT_INIT);
     SHOW(mcask_compact_report, MCASK_COMPACT_REPORT_INIT);
+    SHOW(mcask_checkpoint_report, MCASK_CHECKPOINT_REPORT_INIT);
     return 0;
 }

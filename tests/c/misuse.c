@@ -41,6 +41,8 @@ static void check_null_handles(void) {
     FAILS(MCASK_E_MISUSE, mcask_store_sweep(NULL, &report, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_store_checkpoint_catalog(NULL, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_store_compact(NULL, &compacted, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_store_checkpoint(NULL, "a", 1, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_store_restore(NULL, 0, NULL, 0, NULL, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_store_verify(NULL, NULL, NULL, NULL, &verified, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_store_rebuild_index(NULL, NULL, NULL, &count, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_store_names_of(NULL, &digest, &page, ERROR));
@@ -51,6 +53,7 @@ static void check_null_handles(void) {
     FAILS(MCASK_E_MISUSE, mcask_store_events_floor(NULL, &count, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_events_open(NULL, 0, &events, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_events_next(NULL, 0, &event, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_events_seen(NULL, &count, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_account_open(NULL, "a", 1, &account, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_account_put(NULL, "a", 1, NULL, 0, NULL, &entry, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_account_get(NULL, "a", 1, &blob, ERROR));

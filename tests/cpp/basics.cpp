@@ -207,6 +207,7 @@ static void check_store(mediacask::store &store) {
         CHECK(event->sequence > last && !event->name.empty());
         last = event->sequence;
     }
+    CHECK(events.seen() >= last);
     store.account("5500001").put("seen", "in the feed");
     CHECK(events.next(60s)->kind == MCASK_EVENT_PUT);
 }
@@ -229,6 +230,9 @@ int main(int argc, char **argv) {
     check_streams(media);
     check_batch_and_policy(store);
     check_store(store);
+    store.checkpoint(path.string() + "-checkpoint");
+    mediacask::restore(path.string() + "-checkpoint", path.string() + "-restored");
+    CHECK(mediacask::store(path.string() + "-restored").account("5500001").contains("numbers"));
     media.put("held", "held");
     const auto held = media.get("held");
     mediacask::store moved = std::move(store);

@@ -465,6 +465,17 @@ void answer_compact() {
     answer_number("bytes_freed", report.bytes_freed);
 }
 
+void answer_checkpoint(Fields &fields) {
+    const std::filesystem::path path = std::string(text(fields, "path"));
+    const mcask_checkpoint_report report = is_op(&fields, "restore")
+                                               ? restore(path, std::string(text(fields, "to_path")))
+                                               : it.store->checkpoint(path);
+    answer_number("files_linked", report.files_linked);
+    answer_number("files_copied", report.files_copied);
+    answer_number("files_kept", report.files_kept);
+    answer_number("last_sequence", report.last_sequence);
+}
+
 void look_after(Fields &fields) {
     if (is_op(&fields, "close")) {
         it.store->close();
@@ -489,6 +500,8 @@ void look_after(Fields &fields) {
         answer_number("rows", it.store->rebuild_index());
     } else if (is_op(&fields, "compact")) {
         answer_compact();
+    } else if (is_op(&fields, "checkpoint") || is_op(&fields, "restore")) {
+        answer_checkpoint(fields);
     } else if (is_op(&fields, "verify")) {
         answer_verify(fields);
     } else if (is_op(&fields, "names_of")) {

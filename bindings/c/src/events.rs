@@ -135,6 +135,25 @@ pub unsafe extern "C" fn mcask_events_next(
     }
 }
 
+/// How far the feed has come: where a later feed goes on, also in another process. When there are no more events it
+/// is a better thing to keep than the number of the last one: it falls behind the floor later.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_events_seen(
+    events: *mut mcask_events,
+    sequence: *mut u64,
+    error: *mut *mut mcask_error,
+) -> i32 {
+    // SAFETY: convention 2.
+    unsafe {
+        clear(sequence);
+        call(error, || {
+            wanted("sequence", sequence)?;
+            give(sequence, turn(events)?.seen());
+            Ok(())
+        })
+    }
+}
+
 /// The highest sequence number of which a record may have been compacted away: mcask_events_open() goes back no
 /// further.
 #[unsafe(no_mangle)]

@@ -6,6 +6,7 @@ use std::ptr::null;
 
 use cask::{Activity, Health, IndexState};
 
+use crate::digest::mcask_digest;
 use crate::entry::unix_ms;
 use crate::error::mcask_error;
 use crate::guard::{call, clear, free, give, wanted};
@@ -90,6 +91,10 @@ pub struct mcask_health {
     pub damage: *const mcask_damage,
     /// How many there are.
     pub damage_count: usize,
+    /// Contents that were found damaged when they were read since, and not put again.
+    pub damaged_contents: *const mcask_digest,
+    /// How many there are.
+    pub damaged_content_count: usize,
     /// What upkeep did last of each kind, since open; NULL: nothing yet.
     pub last_sweep: *const mcask_activity,
     /// Likewise.
@@ -106,6 +111,7 @@ struct Kept {
     shown: mcask_health,
     _texts: Vec<CString>,
     _damage: Box<[mcask_damage]>,
+    _contents: Box<[mcask_digest]>,
     _last: [Option<Box<KeptActivity>>; 4],
 }
 
@@ -163,6 +169,7 @@ fn lend(health: &Health) -> *mut mcask_health {
         what: keep(c_text(&damage.what)),
     });
     let damage: Box<[mcask_damage]> = damage.collect();
+    let contents: Box<[mcask_digest]> = health.damaged_contents.iter().map(|digest| (*digest).into()).collect();
     let recovery = &health.recovery;
     let last = [&health.last.sweep, &health.last.compaction, &health.last.verify, &health.last.catalog_checkpoint];
     let last = last.map(|told| told.as_ref().map(|told| Box::new(activity(told))));
@@ -182,12 +189,14 @@ fn lend(health: &Health) -> *mut mcask_health {
         recovery_duration_ms: u64::try_from(recovery.duration.as_millis()).unwrap_or(u64::MAX),
         damage: if damage.is_empty() { null() } else { damage.as_ptr() },
         damage_count: damage.len(),
+        damaged_contents: if contents.is_empty() { null() } else { contents.as_ptr() },
+        damaged_content_count: contents.len(),
         last_sweep,
         last_compaction,
         last_verify,
         last_catalog_checkpoint,
     };
-    Box::into_raw(Box::new(Kept { shown, _texts: texts, _damage: damage, _last: last })).cast()
+    Box::into_raw(Box::new(Kept { shown, _texts: texts, _damage: damage, _contents: contents, _last: last })).cast()
 }
 
 /// How the store does; works after an error has stopped all writing, and in a child made by fork, too. Free it

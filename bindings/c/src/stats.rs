@@ -62,6 +62,18 @@ pub struct mcask_stats {
     pub index_bytes: u64,
     /// How many bytes of content are kept for each byte that is stored; 1 when nothing is.
     pub dedup_ratio: f64,
+    /// Bytes of the catalog's checkpoint.
+    pub catalog_checkpoint_bytes: u64,
+    /// The last sequence number that the checkpoint covers.
+    pub catalog_checkpoint_sequence: u64,
+    /// Bytes of the log since then: what an open after a crash would read.
+    pub catalog_behind_bytes: u64,
+    /// Bytes of the log that the index has not followed yet; UINT64_MAX while it is worked on.
+    pub index_behind_bytes: u64,
+    /// The last sequence number that is durable: no event has a higher one.
+    pub last_sequence: u64,
+    /// The highest sequence number of which a record may have left the log; see mcask_events_open().
+    pub events_floor: u64,
 }
 
 impl Struct for mcask_stats {}
@@ -91,6 +103,12 @@ impl From<Stats> for mcask_stats {
             catalog_bytes: stats.catalog_bytes,
             index_bytes: stats.index_bytes,
             dedup_ratio: stats.dedup_ratio(),
+            catalog_checkpoint_bytes: stats.catalog_checkpoint_bytes,
+            catalog_checkpoint_sequence: stats.catalog_checkpoint_sequence,
+            catalog_behind_bytes: stats.catalog_behind_bytes,
+            index_behind_bytes: stats.index_behind_bytes.unwrap_or(u64::MAX),
+            last_sequence: stats.last_sequence,
+            events_floor: stats.events_floor,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::ops::ControlFlow;
 use std::ptr::null;
 
-use cask::{Damaged, VerifyOptions, VerifyReport};
+use cask::{CheckpointReport, Damaged, Store, VerifyOptions, VerifyReport};
 
 use crate::digest::mcask_digest;
 use crate::error::{Failure, Result, mcask_error};
@@ -13,7 +13,7 @@ use crate::handle::shared;
 use crate::health::c_path;
 use crate::list::{TextList, c_text};
 use crate::policy::MCASK_NO_LIMIT;
-use crate::store::mcask_store;
+use crate::store::{mcask_store, path as path_of};
 use crate::text::{self, MCASK_NTS, Struct, TOKEN};
 
 /// What a sweep did. Begin with MCASK_SWEEP_REPORT_INIT.
@@ -169,6 +169,111 @@ pub unsafe extern "C" fn mcask_store_compact(
                     ..mcask_compact_report::default()
                 })
             })
+        })
+    }
+}
+
+/// What a checkpoint or a restore did. Begin with MCASK_CHECKPOINT_REPORT_INIT.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mcask_checkpoint_report {
+    /// Set by the _INIT macro.
+    pub struct_size: usize,
+    /// Files that are in both directories now, by a hard link.
+    pub files_linked: u64,
+    /// Files whose bytes were copied.
+    pub files_copied: u64,
+    /// Files that were there from an earlier checkpoint.
+    pub files_kept: u64,
+    /// Bytes of the files that were linked.
+    pub bytes_linked: u64,
+    /// Bytes that were copied.
+    pub bytes_copied: u64,
+    /// The last sequence number that may stand in it: no entry of it has a later generation.
+    pub last_sequence: u64,
+}
+
+impl Struct for mcask_checkpoint_report {}
+
+impl Default for mcask_checkpoint_report {
+    fn default() -> mcask_checkpoint_report {
+        mcask_checkpoint_report {
+            struct_size: size_of::<mcask_checkpoint_report>(),
+            files_linked: 0,
+            files_copied: 0,
+            files_kept: 0,
+            bytes_linked: 0,
+            bytes_copied: 0,
+            last_sequence: 0,
+        }
+    }
+}
+
+impl From<CheckpointReport> for mcask_checkpoint_report {
+    fn from(done: CheckpointReport) -> mcask_checkpoint_report {
+        mcask_checkpoint_report {
+            struct_size: size_of::<mcask_checkpoint_report>(),
+            files_linked: done.files_linked,
+            files_copied: done.files_copied,
+            files_kept: done.files_kept,
+            bytes_linked: done.bytes_linked,
+            bytes_copied: done.bytes_copied,
+            last_sequence: done.last_sequence,
+        }
+    }
+}
+
+/// Does what gives a report, into the caller's struct or for nobody.
+///
+/// # Safety
+/// As [`text::fill`].
+unsafe fn report_to(
+    report: *mut mcask_checkpoint_report,
+    act: impl FnOnce() -> cask::Result<CheckpointReport>,
+) -> Result<()> {
+    if report.is_null() {
+        act()?;
+        return Ok(());
+    }
+    // SAFETY: the caller's word.
+    unsafe { text::fill("report", report, || Ok(act()?.into())) }
+}
+
+/// Makes a copy of the store as it is now in a directory, by hard links where that is possible: it opens as a store of
+/// its own, and mcask_store_restore() makes one of it elsewhere. A later checkpoint into the same directory moves it on.
+/// Durable when it returns. `report` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_store_checkpoint(
+    store: *const mcask_store,
+    path: *const c_char,
+    path_len: usize,
+    report: *mut mcask_checkpoint_report,
+    error: *mut *mut mcask_error,
+) -> i32 {
+    // SAFETY: convention 2.
+    unsafe {
+        call(error, || {
+            let (store, path) = (shared(store)?, path_of(path, path_len)?);
+            report_to(report, || store.checkpoint(path))
+        })
+    }
+}
+
+/// Makes a store of a checkpoint in another directory; both are then independent of each other. `report` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mcask_store_restore(
+    checkpoint: *const c_char,
+    checkpoint_len: usize,
+    path: *const c_char,
+    path_len: usize,
+    report: *mut mcask_checkpoint_report,
+    error: *mut *mut mcask_error,
+) -> i32 {
+    // SAFETY: convention 2.
+    unsafe {
+        call(error, || {
+            let (checkpoint, path) = (path_of(checkpoint, checkpoint_len)?, path_of(path, path_len)?);
+            report_to(report, || Store::restore(checkpoint, path))
         })
     }
 }

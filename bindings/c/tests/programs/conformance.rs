@@ -105,7 +105,7 @@ impl Runner {
 
 impl Face for Runner {
     fn lacks(&self) -> &'static [&'static str] {
-        &["checkpoint"]
+        &[]
     }
 
     fn begin(&mut self, _: &Path) -> i64 {
@@ -175,8 +175,11 @@ fn request(step: &Step) -> String {
             None => add(field, 'z', ""),
         }
     }
-    if on_store || step.has("path") {
-        add("path", 't', &hex(step.path("store").to_str().expect("UTF-8")));
+    if on_store || ["checkpoint", "restore"].contains(&step.op()) {
+        add("path", 't', &hex(step.path(if on_store { "store" } else { "copy" }).to_str().expect("UTF-8")));
+    }
+    if step.has("to_path") {
+        add("to_path", 't', &hex(step.path_of(step.must("to_path")).to_str().expect("UTF-8")));
     }
     for field in BYTES.into_iter().filter(|field| step.has(field)) {
         add(field, 't', &hex(bytes_of(step.must(field))));
