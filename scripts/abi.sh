@@ -49,7 +49,7 @@ case ${1:-} in
         echo "abi: $(wc -l <"$work/exported") functions, as declared and as on record"
         ;;
     record)
-        abidw --no-corpus-path --no-comp-dir-path --no-show-locs --out-file "$recorded" "$work/libmediacask.so"
+        abidw --type-id-style hash --no-corpus-path --no-comp-dir-path --no-show-locs --out-file "$recorded" "$work/libmediacask.so"
         ;;
     *)
         sed -n 's/^# \(Usage: .*\)/\1/p' "$0" >&2
