@@ -55,6 +55,8 @@ enum Command {
     Stat,
     /// Remove at once what has expired, and free its space.
     Sweep,
+    /// Free at once the space of what was deleted or overwritten, by gathering what is left.
+    Compact,
     Verify(verify::Verify),
     Checkpoint(checkpoint::Checkpoint),
     Restore(checkpoint::Restore),
@@ -96,6 +98,7 @@ impl Arguments {
             Command::Accounts => store::accounts(session),
             Command::Stat => stat::stat(session),
             Command::Sweep => store::sweep(session),
+            Command::Compact => store::compact(session),
             Command::Verify(verify) => verify.run(session),
             Command::Checkpoint(checkpoint) => checkpoint.run(session),
             Command::Restore(restore) => restore.run(session),

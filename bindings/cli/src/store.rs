@@ -1,4 +1,4 @@
-//! `accounts`, `sweep`, `rebuild-index` and `dump`: what is asked of a store as a whole.
+//! `accounts`, `sweep`, `compact`, `rebuild-index` and `dump`: what is asked of a store as a whole.
 
 use mediacask::{AccountStats, ListOptions, Policy};
 use serde::Serialize;
@@ -61,6 +61,30 @@ pub(crate) fn sweep(session: Session) -> Result<(), Failure> {
             counted(report.expired, "name"),
             counted(report.segments_freed, "segment"),
             counted(report.files_freed, "file")
+        ))
+    })
+}
+
+/// `compact`
+pub(crate) fn compact(session: Session) -> Result<(), Failure> {
+    session.with_store(|store, out| {
+        let report = store.compact()?;
+        if out.json() {
+            return out.object(&json!({
+                "segments_compacted": report.segments_compacted,
+                "segments_freed": report.segments_freed,
+                "files_freed": report.files_freed,
+                "bytes_rewritten": report.bytes_rewritten,
+                "bytes_freed": report.bytes_freed,
+            }));
+        }
+        out.line(format_args!(
+            "{} compacted, {} written again; {} and {} freed, {} in all",
+            counted(report.segments_compacted, "segment"),
+            size(report.bytes_rewritten),
+            counted(report.segments_freed, "segment"),
+            counted(report.files_freed, "file"),
+            size(report.bytes_freed)
         ))
     })
 }

@@ -1,4 +1,4 @@
-//! put, get, head, rm, cp, accounts, stat, sweep, checkpoint, restore, rebuild-index, dump, completions.
+//! put, get, head, rm, cp, accounts, stat, sweep, compact, checkpoint, restore, rebuild-index, dump, completions.
 
 use std::fs;
 use std::io::Read as _;
@@ -238,6 +238,23 @@ fn sweep_frees_what_has_expired() {
     assert_eq!(stat["stats"]["names"], 1);
     assert!(stat["health"]["last"]["sweep"]["counts"]["expired"].is_u64());
     assert_eq!(bench.run(&["sweep", "--json"]).ok().object()["expired"], 0);
+}
+
+#[test]
+fn compact_says_what_it_has_freed() {
+    let bench = Bench::new();
+    bench.put("kept", b"x");
+    let report = bench.run(&["compact", "--json"]).ok().object();
+    for count in ["segments_compacted", "segments_freed", "files_freed", "bytes_rewritten", "bytes_freed"] {
+        assert_eq!(report[count], 0, "{report}");
+    }
+    // A file of its own: its space is free when its last name goes.
+    bench.put("large", &vec![7; 5 << 20]);
+    bench.run(&["rm", "a", "large"]).ok();
+    let text = bench.run(&["compact"]).ok().text();
+    assert!(text.contains("0 segments compacted") && text.ends_with("freed, 0 B in all\n"), "{text}");
+    let stat = bench.run(&["stat", "--json"]).ok().object();
+    assert_eq!((&stat["stats"]["names"], &stat["stats"]["blob_files"]), (&json!(1), &json!(0)));
 }
 
 #[test]

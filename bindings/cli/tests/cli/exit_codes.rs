@@ -73,6 +73,7 @@ fn only_put_and_import_make_a_store() {
         &["accounts"],
         &["stat"],
         &["sweep"],
+        &["compact"],
         &["verify"],
         &["rebuild-index"],
         &["dump"],
