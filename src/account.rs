@@ -476,7 +476,7 @@ pub(crate) fn end_all(engine: &Engine, intents: Vec<Intent>) -> Result<u64> {
     let mut ended = 0;
     let mut intents = intents.into_iter().peekable();
     while intents.peek().is_some() {
-        let mut request = Request { intents: Vec::new(), durability: Durability::Sync, pins: Vec::new() };
+        let mut request = Request::default();
         while let Some(intent) = intents.next_if(|_| request.commit_len() < len_max) {
             request.intents.push(intent);
         }

@@ -89,7 +89,7 @@ impl Batch {
     pub fn commit(self) -> Result<Vec<Outcome>> {
         let engine = self.handle.engine()?;
         let durability = self.durability.unwrap_or(engine.options.durability);
-        let mut request = Request { intents: Vec::new(), durability, pins: Vec::new() };
+        let mut request = Request { durability, ..Request::default() };
         let filled = self.operations.iter().try_for_each(|operation| self.intend(engine, operation, &mut request));
         let len_max = BATCH_RECORD_LEN_MAX as u64;
         let outcome = filled.and_then(|()| {

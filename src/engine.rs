@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::home::Home;
 use crate::index::Index;
 use crate::log::blob_files::BlobFiles;
-use crate::log::{Log, Position};
+use crate::log::{Log, Position, Room};
 use crate::lookup::Lookup;
 use crate::options::{StoreOptions, Upkeep as Who};
 use crate::recovery::{Damage, RecoveryReport, Witness, recover};
@@ -153,9 +153,17 @@ impl Engine {
         self.commit.submit(request)
     }
 
-    /// Has a request done that has no prefix limits.
+    /// Has a request done that has no prefix limits. On a full disk room is made for what lets go of names.
     pub(crate) fn carry_out(&self, request: Request) -> Result<Vec<Done>> {
-        match self.submit(request).1 {
+        let lets_go = request.room() == Some(Room::Reserve);
+        let answer = match self.submit(request) {
+            (Some(again), Err(Refused::Error(error))) if lets_go && error.kind() == ErrorKind::NoSpace => {
+                let _open = self.hold_open()?;
+                self.upkeep.let_go_on_full_disk(again)
+            }
+            (_, answer) => answer,
+        };
+        match answer {
             Ok(done) => Ok(done),
             Err(Refused::Error(error)) => Err(error),
             Err(Refused::PrefixUnknown) => unreachable!("only a prefix limit asks for a count"),

@@ -224,7 +224,7 @@ impl Upload {
 pub(crate) fn release_pin(engine: &Engine, pin: Option<(Digest, u32)>) {
     if pin.is_some() {
         let pins = pin.into_iter().collect();
-        let _ = engine.submit(Request { intents: Vec::new(), durability: Durability::Os, pins });
+        let _ = engine.submit(Request { durability: Durability::Os, pins, ..Request::default() });
     }
 }
 
@@ -242,7 +242,7 @@ pub(crate) fn put(engine: &Engine, account: &str, name: &str, ready: Ready, opti
         body,
     });
     let durability = options.durability.unwrap_or(engine.options.durability);
-    let mut request = Request { intents: vec![intent], durability, pins: pin.into_iter().collect() };
+    let mut request = Request { pins: pin.into_iter().collect(), ..Request::one(intent, durability) };
     let outcome = loop {
         let (back, outcome) = engine.submit(request);
         match (back, outcome) {
@@ -293,7 +293,7 @@ pub(crate) fn entry(name: &str, digest: Digest, size: u64, options: &PutOptions,
 /// Lets go of what was pinned and brought for a request that will not be done.
 pub(crate) fn abandon(engine: &Engine, account: &str, request: Request) {
     drop_unused_files(engine, account, &request);
-    let _ = engine.submit(Request { intents: Vec::new(), durability: Durability::Os, pins: request.pins });
+    let _ = engine.submit(Request { durability: Durability::Os, pins: request.pins, ..Request::default() });
 }
 
 /// Keeps the buffers of a request that is over for those to come.

@@ -16,11 +16,14 @@ const RETIRE_LEN: usize = 84;
 const RETIRES_A_ROW: usize = 32;
 
 /// Intents that happen all together or not at all.
+#[derive(Default)]
 pub(crate) struct Request {
     pub(crate) intents: Vec<Intent>,
     pub(crate) durability: Durability,
     /// Contents (and who shares them) that were pinned for this request; it lets them go, done or not.
     pub(crate) pins: Vec<(Digest, u32)>,
+    /// What lets go of names gets all that is left of a full disk.
+    pub(crate) is_last_resort: bool,
 }
 
 /// One thing to do.
@@ -178,7 +181,7 @@ impl Intent {
 
 impl Request {
     pub(crate) fn one(intent: Intent, durability: Durability) -> Request {
-        Request { intents: vec![intent], durability, pins: Vec::new() }
+        Request { intents: vec![intent], durability, ..Request::default() }
     }
 
     /// Most bytes its commit record takes.
@@ -200,7 +203,8 @@ impl Request {
 
     /// What it may use of a full disk: as much as the least of its intents; `None` when it asks for nothing.
     pub(crate) fn room(&self) -> Option<Room> {
-        self.intents.iter().map(Intent::room).min()
+        let room = self.intents.iter().map(Intent::room).min();
+        room.map(|room| if self.is_last_resort && room == Room::Reserve { Room::Last } else { room })
     }
 
     /// The large file that a put of it brought.

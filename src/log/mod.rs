@@ -42,11 +42,17 @@ const SMALL_SEGMENT_LEN: u64 = 8 << 20;
 const LARGE_SEGMENT_LEN: u64 = 128 << 20;
 /// Without a spare in reserve, this share of a segment is kept for deletes.
 const KEPT_SHARE: u64 = 16;
-/// This share of a segment, but no more than so much, is kept for the word that files are about to go.
+/// This share of a segment, but no less and no more than so much, is kept for the word that files are about to go.
 const LAST_SHARE: u64 = 64;
+const LAST_LEN_MIN: u64 = 1 << 10;
 const LAST_LEN_MAX: u64 = 16 << 10;
 /// After a sync that failed nobody knows what is durable, and a later one that succeeds proves nothing.
 const SYNC_FAILED: &str = "what was written may not be on the disk; open the store again";
+
+/// Whether a segment may begin with this length.
+pub(crate) fn is_whole_segment(len: u64, segment_len: Option<u64>) -> bool {
+    segment_len.map_or([SMALL_SEGMENT_LEN, LARGE_SEGMENT_LEN].contains(&len), |wanted| wanted == len)
+}
 
 /// A place in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,12 +64,11 @@ pub(crate) struct Position {
 /// What an append may use when the disk is full; each can do with less than the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Room {
-    /// All but the last spare.
+    /// All but the last spare, and what is kept of the segment for others.
     Ordinary,
-    /// The last spare, too: for what lets go of names.
+    /// What is kept of the segment, too, and a part of one: for what lets go of names.
     Reserve,
-    /// The end of the segment, too: for the word that a file is about to go. It always fits there, so that
-    /// compaction may use the last spare.
+    /// The end of the segment, too, and a part of the last spare: for the word that a file is about to go.
     Last,
 }
 
@@ -112,7 +117,8 @@ pub(crate) struct Log {
     tail: Mutex<Tail>,
     /// Guards the list of spares. Never held across I/O.
     spares: Mutex<Vec<Spare>>,
-    /// Segments that names stand in, and whose files were not there at open. Should one come back, it counts.
+    /// Segments that names stand in, and whose files were not there at open, or could not be read. Should one come
+    /// back, it counts.
     pub(crate) missing: Vec<u32>,
     /// The first segment that this process may begin; ids are never used twice.
     first_own: u32,
@@ -207,12 +213,13 @@ impl Log {
         let fits = |active: &Active| {
             let share = |share: u64| active.segment.len() / share;
             let kept = if is_without_reserve { share(KEPT_SHARE) } else { 0 };
-            let last = if room == Room::Last { 0 } else { share(LAST_SHARE).min(LAST_LEN_MAX) };
+            let last = if room == Room::Last { 0 } else { share(LAST_SHARE).clamp(LAST_LEN_MIN, LAST_LEN_MAX) };
             active.end + len + active.rows.footer_len(rows, texts) + PAGE + kept + last <= active.segment.len()
         };
         if !tail.active.as_ref().is_some_and(fits) {
+            let least = RECORDS_AT + len + Rows::new().footer_len(rows, texts) + 2 * PAGE;
             // The next one's room first: when there is none, what is left of this one still takes deletes.
-            let spare = self.take_spare(tail, room)?;
+            let spare = self.take_spare(tail, room, least)?;
             if let Err(error) = self.seal(tail).and_then(|()| self.begin(tail, &spare)) {
                 self.spares.lock().push(spare);
                 return Err(error);

@@ -1,18 +1,21 @@
 //! Spares: room that waits to be written, ahead of need.
 //!
 //! A spare is a file of a whole segment's length under a name of its own. Some were allocated; most had an
-//! earlier life as a segment, and writing them again costs the disk the least. One is kept in reserve, so
-//! that a full disk still takes what frees space.
+//! earlier life as a segment, and writing them again costs the disk the least. One is kept in reserve: on a full
+//! disk compaction gathers into it what still counts.
 
 use std::io::ErrorKind as IoKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::format::PAGE;
 use super::segment::{Segment, path_of};
 use super::{Log, Position, Room, SMALL_SEGMENT_LEN, Tail};
 use crate::disk::{Access, fork, map};
 use crate::error::{Error, ErrorKind, Result};
 
+/// What lets go of names on a full disk gets this share of a small segment.
+const PART: u64 = 4;
 /// Spares beyond a sixteenth of the segments and this many are given back to the disk.
 const SPARES_MIN: usize = 4;
 
@@ -31,29 +34,52 @@ impl Log {
         (spares.len() as u64, spares.iter().map(|spare| spare.len).sum())
     }
 
-    pub(super) fn take_spare(&self, tail: &mut Tail, room: Room) -> Result<Spare> {
+    /// A spare for the next segment, in which `least` bytes must find room.
+    ///
+    /// On a full disk the reserve is compaction's. What lets go of names gets a part of a segment, if there is room
+    /// for that: compaction leaves such pieces.
+    pub(super) fn take_spare(&self, tail: &mut Tail, room: Room, least: u64) -> Result<Spare> {
         let wanted = self.segment_len();
-        let take = |keep: usize| {
-            let mut spares = self.spares.lock();
-            let fitting = spares.iter().rposition(|spare| spare.len == wanted);
-            // For what frees space, any will do that a whole segment fits into: a crash leaves shorter ones.
-            let least = self.segment_len.unwrap_or(SMALL_SEGMENT_LEN);
-            let usable = || spares.iter().rposition(|spare| spare.len >= least);
-            let place = if keep == 0 { fitting.or_else(usable) } else { fitting };
-            place.filter(|_| spares.len() > keep).map(|place| spares.swap_remove(place))
-        };
-        if let Some(spare) = take(1) {
+        if let Some(spare) = self.spare_of(1, |len| len == wanted) {
             return Ok(spare);
         }
-        if room == Room::Ordinary && self.spares.lock().is_empty() && !self.table.read().is_empty() {
+        if room != Room::Last && self.spares.lock().is_empty() && !self.table.read().is_empty() {
             // Upkeep has not come to it, or found no room: nothing ordinary goes on without a reserve.
-            let reserve = self.allocate_spare(tail, self.segment_len.unwrap_or(SMALL_SEGMENT_LEN))?;
-            self.spares.lock().push(reserve);
+            match self.allocate_spare(tail, self.segment_len.unwrap_or(SMALL_SEGMENT_LEN)) {
+                Err(error) if error.kind() != ErrorKind::NoSpace || room == Room::Ordinary => return Err(error),
+                reserve => self.spares.lock().extend(reserve),
+            }
         }
-        match self.allocate_spare(tail, wanted) {
-            Err(error) if error.kind() == ErrorKind::NoSpace && room != Room::Ordinary => take(0).ok_or(error),
-            allocated => allocated,
+        let error = match self.allocate_spare(tail, wanted) {
+            Err(error) if error.kind() == ErrorKind::NoSpace && room != Room::Ordinary => error,
+            allocated => return allocated,
+        };
+        let part = (self.segment_len.unwrap_or(SMALL_SEGMENT_LEN) / PART).max(least).next_multiple_of(PAGE);
+        match self.allocate_spare(tail, part) {
+            Err(error) if error.kind() == ErrorKind::NoSpace && room == Room::Last => {
+                self.spare_of(0, |len| len >= part).ok_or(error).and_then(|spare| self.cut(spare, part))
+            }
+            allocated => allocated.map_err(|_| error),
         }
+    }
+
+    /// A spare that fits, if more than `keep` are there.
+    fn spare_of(&self, keep: usize, fits: impl Fn(u64) -> bool) -> Option<Spare> {
+        let mut spares = self.spares.lock();
+        let place = spares.iter().rposition(|spare| fits(spare.len));
+        place.filter(|_| spares.len() > keep).map(|place| spares.swap_remove(place))
+    }
+
+    /// Cuts a spare, which nobody has mapped. A crash leaves it as it was, or short: then it is removed.
+    fn cut(&self, mut spare: Spare, len: u64) -> Result<Spare> {
+        let outcome = self.disk.open(&spare.path, Access::Write).and_then(|file| file.set_len(len));
+        if let Err(error) = outcome {
+            let error = Error::io("cut", &spare.path, error);
+            self.spares.lock().push(spare);
+            return Err(error);
+        }
+        spare.len = len;
+        Ok(spare)
     }
 
     fn allocate_spare(&self, tail: &mut Tail, len: u64) -> Result<Spare> {

@@ -34,6 +34,7 @@ impl Replay {
             retired: HashMap::new(),
             listed: Vec::new(),
             missing: Vec::new(),
+            unreadable: Vec::new(),
             floor: 0,
             in_the_way: None,
             damage: Vec::new(),
@@ -51,6 +52,8 @@ impl Replay {
                 replay.last_sequence = replay.last_sequence.max(segment.header.first_sequence);
                 replay.next_segment = replay.next_segment.max(segment.header.predecessor.saturating_add(1));
                 replay.segments.push(Arc::new(segment));
+            } else {
+                replay.unreadable.push(id);
             }
         }
         replay.segments.sort_by_key(|segment| segment.id());

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::log::blob_files::BlobFiles;
 use crate::log::format::next_range;
 use crate::log::segment::Segment;
-use crate::log::{Found, Log, Position};
+use crate::log::{Found, Log, Position, is_whole_segment};
 use crate::options::StoreOptions;
 
 impl Replay {
@@ -49,6 +49,9 @@ impl Replay {
             .partition(|segment| retired.contains_key(&segment.id()) && catalog.live(segment.id()).is_nothing());
         self.leftover.extend(gone.iter().map(|segment| segment.path.clone()));
         drop(gone);
+        // One that was being cut is of no segment's length.
+        let is_whole = |len: u64| is_whole_segment(len, options.segment_len);
+        self.leftover.extend(self.spares.extract_if(.., |(_, len, _)| !is_whole(*len)).map(|(path, ..)| path));
         for path in &self.leftover {
             match self.disk.unlink(path) {
                 Err(error) if error.kind() != IoKind::NotFound => return Err(Error::io("remove", path, error)),
@@ -73,7 +76,7 @@ impl Replay {
             spares: self.spares,
             predecessor,
             next_segment: self.next_segment,
-            missing: self.missing,
+            missing: [self.missing, self.unreadable].concat(),
             first_sequence,
             resume,
         };

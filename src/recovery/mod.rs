@@ -156,6 +156,8 @@ struct Replay {
     listed: Vec<u32>,
     /// Those of them that are missing.
     missing: Vec<u32>,
+    /// Segments of whose header nothing stands: who mends it brings back what is in them.
+    unreadable: Vec<u32>,
     /// The sequence the checkpoint covers.
     floor: u64,
     /// A directory where the checkpoint should be.

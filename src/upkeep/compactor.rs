@@ -1,7 +1,7 @@
 //! Compaction: what is alive in segments that hold much dead is gathered elsewhere, and they leave the log.
 //!
 //! The steps of a turn, and what a crash after each leaves:
-//! 1. choose the segments, and what must be kept of them: what was.
+//! 1. choose the segments, and what must be kept of them (`chooser.rs`): what was.
 //! 2. copy it to a new segment, each record with its own sequence, in steps with pauses: the same, and a file in
 //!    staging.
 //! 3. publish the new segment (`log/gather.rs`): the same records twice; the old place of each counts.
@@ -22,37 +22,24 @@
 //! Foreground latency comes first: the right to write is held for moments only, never across I/O; what is written
 //! reaches the disk step by step, no more than two under way, and pauses follow, the longer the less is needed.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::copier::Stop;
 use super::recycler::Freed;
-use super::survivors::Victim;
 use super::{Counts, Task, Upkeep};
-use crate::catalog::Live;
 use crate::commit::brake::Taken;
+use crate::commit::request::{Done, Refused, Request};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::gather::frame_len;
-use crate::log::record::OpView;
-use crate::log::segment::Segment;
 use crate::recovery::Damage;
 
-/// Most segments that one turn frees.
-const VICTIMS_MAX: usize = 32;
 /// A segment is worth compacting when this share of it is freed, or this when there is no room.
 const WORTH: u64 = 10;
 const WORTH_PRESSED: u64 = 32;
-/// An old segment is taken before younger ones that hold more dead, when this share of it is dead.
-const WORTH_OLD: u64 = 4;
-/// A compacted segment of at most this share of a full one is small; so many of them are gathered together.
-const SMALL: u64 = 8;
-const SMALL_COUNT: usize = 8;
 /// Compaction begins when so many quarters of a segment are taken beyond the bound: of the segments that may come on
 /// top, one is for what is written, and of that one the last half is the time there is to make room.
 const MARGIN_QUARTERS: u64 = 2;
-/// A turn frees this share of a segment more than it must, so that the next is not due at once.
-const MORE: u64 = 16;
 /// Longest pause after a step.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
@@ -86,9 +73,9 @@ pub(super) enum Effort {
 pub(crate) struct Compactor {
     /// Segments that were found not worth it, or hold something alive that does not stand, and the bytes that were
     /// alive there then: they are looked at again when more of it is dead.
-    passed_over: HashMap<u32, u64>,
+    pub(super) passed_over: HashMap<u32, u64>,
     /// When what was written last in a segment was written, Unix ms.
-    written_ms: HashMap<u32, u64>,
+    pub(super) written_ms: HashMap<u32, u64>,
 }
 
 impl Counts for CompactReport {
@@ -113,11 +100,11 @@ impl CompactReport {
 }
 
 impl Effort {
-    fn is_pressed(self) -> bool {
+    pub(super) fn is_pressed(self) -> bool {
         matches!(self, Effort::Bound { pressed: true, .. } | Effort::All { pressed: true })
     }
 
-    fn worth(self) -> u64 {
+    pub(super) fn worth(self) -> u64 {
         if self.is_pressed() { WORTH_PRESSED } else { WORTH }
     }
 
@@ -140,31 +127,56 @@ impl Upkeep {
     }
 
     fn compact_all(&self) -> Result<CompactReport> {
-        self.commit.sync_if_behind()?;
-        self.follow(self.commit.durable())?;
-        self.flush_index();
         let pressed = |upkeep: &Upkeep| match upkeep.log.prepare_spare() {
             Err(error) if error.kind() == ErrorKind::NoSpace => Ok(true),
             prepared => prepared.map(|()| false),
         };
         // What is dead already leaves first: then there may be room.
         let mut report = CompactReport::default();
-        report.add(self.recycle()?);
-        if self.log.segments().iter().any(|known| known.trailer().is_some() && !self.is_sealed_before(known.id())) {
-            match self.checkpoint_or_none() {
-                Err(error) if error.kind() == ErrorKind::NoSpace => self.note(Err(error)),
+        report.add(self.free_the_dead()?);
+        loop {
+            let turn = match self.compact(Effort::All { pressed: pressed(self)? }) {
+                // What had room was done.
+                Err(error) if error.kind() == ErrorKind::NoSpace && report.segments_freed > 0 => None,
                 outcome => outcome?,
-            }
-            report.add(self.recycle()?);
-        }
-        while let Some(turn) = self.compact(Effort::All { pressed: pressed(self)? })? {
+            };
+            let Some(turn) = turn else { return Ok(report) };
             report.segments_compacted += turn.segments_compacted;
             report.segments_freed += turn.segments_freed;
             report.files_freed += turn.files_freed;
             report.bytes_rewritten += turn.bytes_rewritten;
             report.bytes_freed += turn.bytes_freed;
         }
-        Ok(report)
+    }
+
+    /// Frees what is dead, with index and checkpoint brought along so that they hold nothing back.
+    fn free_the_dead(&self) -> Result<Freed> {
+        self.commit.sync_if_behind()?;
+        self.follow(self.commit.durable())?;
+        self.flush_index();
+        let mut freed = self.recycle()?;
+        if self.log.segments().iter().any(|known| known.trailer().is_some() && !self.is_sealed_before(known.id())) {
+            match self.checkpoint_or_none() {
+                Err(error) if error.kind() == ErrorKind::NoSpace => self.note(Err(error)),
+                outcome => outcome?,
+            }
+            freed.add(self.recycle()?);
+        }
+        Ok(freed)
+    }
+
+    /// Has a request done that lets go of names, and for which there was no room: what others let go before makes
+    /// some, and where that is nothing, it gets the rest of the reserve.
+    pub(crate) fn let_go_on_full_disk(&self, request: Request) -> Result<Vec<Done>, Refused> {
+        let mut request = request;
+        // That compaction fails is no reason not to try the rest.
+        while self.free_the_dead()?.segments > 0 || self.compact_behind(0, true).unwrap_or(false) {
+            match self.commit.submit(request) {
+                (Some(again), Err(Refused::Error(error))) if error.kind() == ErrorKind::NoSpace => request = again,
+                (_, answer) => return answer,
+            }
+        }
+        self.commit.submit(Request { is_last_resort: true, ..request }).1
     }
 
     /// One turn, when the segments take more than they may, or the disk has no room; says whether something was
@@ -239,8 +251,10 @@ impl Upkeep {
             let _no_checkpoint = self.checkpointer.lock();
             let all = self.log.segments();
             let candidates: Vec<_> = all.iter().filter(|segment| may_leave(segment)).cloned().collect();
+            let (mut room, mut no_room) = (self.log.segment_len(), None);
             loop {
-                let Some(batch) = self.choose(&mut compactor, &candidates, &all, effort)? else { return Ok(None) };
+                let chosen = self.choose(&mut compactor, (&candidates, &all), effort, room)?;
+                let Some(batch) = chosen else { return no_room.map_or(Ok(None), Err) };
                 let mut begun = Instant::now();
                 let mut pause = |_| {
                     let outcome = self.breathe(effort.pause(begun.elapsed(), self.log.segment_len()));
@@ -253,6 +267,10 @@ impl Upkeep {
                         break (batch, copied.bytes);
                     }
                     Err(Stop::Damaged(id, error)) => self.leave_alone(&mut compactor, id, &error),
+                    // There may be room for less.
+                    Err(Stop::Failed(error)) if error.kind() == ErrorKind::NoSpace && room > frame_len(0) => {
+                        (room, no_room) = (room / 2, Some(error));
+                    }
                     Err(Stop::Failed(error)) => {
                         // A segment whose name may not last must not be where something is alive.
                         recycler.stopped |= error.kind() == ErrorKind::Poisoned;
@@ -278,118 +296,8 @@ impl Upkeep {
         Ok(Some(report))
     }
 
-    /// Step 1: segments that are worth it, the best first, as many as one new segment takes; with what must be kept
-    /// of them.
-    fn choose(
-        &self,
-        compactor: &mut Compactor,
-        candidates: &[Arc<Segment>],
-        all: &[Arc<Segment>],
-        effort: Effort,
-    ) -> Result<Option<Vec<Victim>>> {
-        let room = self.log.segment_len();
-        let mut batch: Vec<Victim> = Vec::new();
-        let (mut len, mut dead) = (frame_len(0), 0);
-        for segment in self.rank(compactor, candidates, effort) {
-            let needed = match effort {
-                Effort::Bound { over, pressed: false } => over + room / MORE,
-                _ => u64::MAX,
-            };
-            if batch.len() == VICTIMS_MAX || dead >= needed {
-                break;
-            }
-            let id = segment.id();
-            let victim = match self.examine(&segment) {
-                Ok(victim) => victim,
-                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Io) => {
-                    self.leave_alone(compactor, id, &error);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            self.breathe(Duration::ZERO)?;
-            let takes = victim.len + victim.texts;
-            if victim.gain() < segment.len() / effort.worth() && !self.is_small(&segment) {
-                self.pass_over(compactor, id);
-            } else if batch.is_empty() || len + takes <= room {
-                len += takes;
-                dead += victim.gain();
-                batch.push(victim);
-            }
-        }
-        if batch.is_empty() {
-            return Ok(None);
-        }
-        let freed: u64 = batch.iter().map(|victim| victim.segment.len()).sum();
-        len += self.keep_needed_ends(&mut batch, all)?;
-        if freed.saturating_sub(len) < freed / effort.worth() {
-            batch.iter().for_each(|victim| self.pass_over(compactor, victim.segment.id()));
-            return Ok(None);
-        }
-        Ok(Some(batch))
-    }
-
-    /// Leaves the ends that are needed for what stays; gives the most bytes that they take.
-    fn keep_needed_ends(&self, batch: &mut [Victim], all: &[Arc<Segment>]) -> Result<u64> {
-        let leaving: HashSet<u32> = batch.iter().map(|victim| victim.segment.id()).collect();
-        let others = || all.iter().filter(|segment| !leaving.contains(&segment.id()));
-        let mut len = 0;
-        for victim in batch {
-            let needed = self.needed_ends(victim.ends.iter().map(|(end, _)| *end), others())?;
-            len += victim.keep_ends(&needed)?;
-            self.breathe(Duration::ZERO)?;
-        }
-        Ok(len)
-    }
-
-    /// The segments that seem to be worth it. First those that are old enough and hold much dead, then by
-    /// how much they hold for each byte to be copied; small ones that compaction has made come last, when they
-    /// are many.
-    fn rank(&self, compactor: &mut Compactor, candidates: &[Arc<Segment>], effort: Effort) -> Vec<Arc<Segment>> {
-        let lives = self.catalog.lives();
-        let live = |id: u32| lives.get(&id).copied().unwrap_or_else(Live::default).bytes;
-        let there: HashSet<u32> = candidates.iter().map(|segment| segment.id()).collect();
-        compactor.passed_over.retain(|id, then| there.contains(id) && live(*id) >= *then);
-        compactor.written_ms.retain(|id, _| there.contains(id));
-        let keep_ms = u64::try_from(self.events_keep.as_millis()).unwrap_or(u64::MAX);
-        let old_ms = self.clock.now_ms().saturating_sub(keep_ms);
-        let mut ranked = Vec::new();
-        for segment in candidates {
-            let (id, len) = (segment.id(), segment.len());
-            let dead = len.saturating_sub(live(id));
-            if dead >= len / effort.worth() && !compactor.passed_over.contains_key(&id) {
-                let is_old = dead >= len / WORTH_OLD && self.written_ms(compactor, segment) <= old_ms;
-                // Bytes to be copied for each thousand that are freed.
-                ranked.push((!is_old, live(id) * 1000 / dead.max(1), segment.clone()));
-            }
-        }
-        ranked.sort_by_key(|(is_young, cost, segment)| (*is_young, *cost, segment.id()));
-        let mut ranked: Vec<_> = ranked.into_iter().map(|(.., segment)| segment).collect();
-        let chosen: HashSet<u32> = ranked.iter().map(|segment| segment.id()).collect();
-        let of_small =
-            |segment: &&Arc<Segment>| self.is_small(segment) && !compactor.passed_over.contains_key(&segment.id());
-        let small: Vec<_> = candidates.iter().filter(of_small).filter(|known| !chosen.contains(&known.id())).collect();
-        if !ranked.is_empty() && small.len() >= SMALL_COUNT {
-            ranked.extend(small.into_iter().cloned());
-        }
-        ranked
-    }
-
-    fn is_small(&self, segment: &Segment) -> bool {
-        segment.is_compacted() && segment.len() <= self.log.segment_len() / SMALL
-    }
-
-    /// When what was written last in a segment was written; 0 when that cannot be read.
-    fn written_ms(&self, compactor: &mut Compactor, segment: &Segment) -> u64 {
-        *compactor.written_ms.entry(segment.id()).or_insert_with(|| {
-            let newest = segment.last_op(&self.log.secret);
-            let op = newest.ok().flatten().and_then(|offset| segment.op(offset.into()).ok());
-            op.and_then(|bytes| OpView::decode(&bytes).map(|op| op.stamp().at_ms)).unwrap_or(0)
-        })
-    }
-
     /// Leaves a segment as it is: something in it that is alive does not stand.
-    fn leave_alone(&self, compactor: &mut Compactor, id: u32, error: &Error) {
+    pub(super) fn leave_alone(&self, compactor: &mut Compactor, id: u32, error: &Error) {
         self.pass_over(compactor, id);
         let mut damage = self.damage.lock();
         let path = error.path().map_or_else(|| self.log.path_of(id), std::path::Path::to_path_buf);
@@ -399,7 +307,7 @@ impl Upkeep {
         }
     }
 
-    fn pass_over(&self, compactor: &mut Compactor, id: u32) {
+    pub(super) fn pass_over(&self, compactor: &mut Compactor, id: u32) {
         compactor.passed_over.insert(id, self.catalog.live(id).bytes);
     }
 }

@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Upkeep;
 use crate::digest::NameKey;
@@ -19,30 +20,19 @@ use crate::log::segment::Segment;
 pub(super) type End = (NameKey, u64);
 
 impl Upkeep {
-    /// Which of these ends are needed for what `others` hold. Only those are asked that are complete: what is
-    /// being written holds nothing older than what an earlier segment has ended.
+    /// Which of these ends are needed for what `others` hold.
     pub(super) fn needed_ends<'a>(
         &self,
         ends: impl Iterator<Item = End>,
         others: impl Iterator<Item = &'a Arc<Segment>>,
     ) -> Result<HashSet<End>> {
-        let mut open: Vec<End> = ends.filter(|end| !self.was_put_again(end)).collect();
-        // A file that was missing at open may be put back.
-        if !self.log.missing.is_empty() {
+        let mut open = self.last_ends(ends);
+        if self.may_more_come_back() {
             return Ok(open.into_iter().collect());
         }
         let mut needed = HashSet::new();
         for other in others {
-            let newest = open.iter().map(|(_, sequence)| *sequence).max().unwrap_or(0);
-            if other.trailer().is_none_or(|trailer| trailer.lowest_sequence >= newest) {
-                continue;
-            }
-            let held: Vec<bool> = other.with_footer(
-                &self.log.secret,
-                |footer| open.iter().map(|(key, sequence)| footer.has_put_before(*key, *sequence)).collect(),
-                |rows| open.iter().map(|(key, sequence)| rows.has_put_before(*key, *sequence)).collect(),
-            )?;
-            let mut held = held.into_iter();
+            let mut held = self.held_by(&open, other)?.into_iter();
             open.retain(|end| {
                 let is_held = held.next().is_some_and(|held| held);
                 if is_held {
@@ -50,13 +40,36 @@ impl Upkeep {
                 }
                 !is_held
             });
+            self.breathe(Duration::ZERO)?;
         }
         Ok(needed)
     }
 
-    /// Whether the name has an entry again. If that is not durable yet: it is before anything leaves the log.
-    fn was_put_again(&self, (key, sequence): &End) -> bool {
-        self.catalog.name(*key).is_some_and(|row| row.sequence > *sequence)
+    /// Those of these ends whose names have no entry again. If one is not durable yet: it is before anything leaves
+    /// the log.
+    pub(super) fn last_ends(&self, ends: impl Iterator<Item = End>) -> Vec<End> {
+        let was_put_again = |(key, sequence): &End| self.catalog.name(*key).is_some_and(|row| row.sequence > *sequence);
+        ends.filter(|end| !was_put_again(end)).collect()
+    }
+
+    /// Whether files that were missing at open may be put back, with whatever is in them.
+    pub(super) fn may_more_come_back(&self) -> bool {
+        !self.log.missing.is_empty()
+    }
+
+    /// For each of these ends, whether a segment holds an older put of the name; nothing when it holds none for any.
+    /// Only complete ones are asked: what is being written holds nothing older than what an earlier segment has
+    /// ended.
+    pub(super) fn held_by(&self, ends: &[End], other: &Segment) -> Result<Vec<bool>> {
+        let newest = ends.iter().map(|(_, sequence)| *sequence).max().unwrap_or(0);
+        if other.trailer().is_none_or(|trailer| trailer.lowest_sequence >= newest) {
+            return Ok(Vec::new());
+        }
+        other.with_footer(
+            &self.log.secret,
+            |footer| ends.iter().map(|(key, sequence)| footer.has_put_before(*key, *sequence)).collect(),
+            |rows| ends.iter().map(|(key, sequence)| rows.has_put_before(*key, *sequence)).collect(),
+        )
     }
 
     /// The ends in a complete segment, and where each stands.

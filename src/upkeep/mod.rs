@@ -18,6 +18,7 @@
 mod activity;
 pub(crate) mod applier;
 mod checkpointer;
+mod chooser;
 mod compactor;
 mod copier;
 mod ends;

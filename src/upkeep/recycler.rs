@@ -23,7 +23,6 @@ use crate::error::{ErrorKind, Result};
 use crate::log::blob_files::BlobFileName;
 use crate::log::record::BlobView;
 use crate::log::segment::Segment;
-use crate::options::Durability;
 
 /// Segments that one record retires.
 const RETIRED_MAX: usize = 128;
@@ -46,6 +45,14 @@ pub(crate) struct Freed {
     pub(crate) files: u64,
     /// Of both.
     pub(crate) bytes: u64,
+}
+
+impl Freed {
+    pub(super) fn add(&mut self, more: Freed) {
+        self.segments += more.segments;
+        self.files += more.files;
+        self.bytes += more.bytes;
+    }
 }
 
 impl Upkeep {
@@ -92,7 +99,7 @@ impl Upkeep {
             // A checkpoint lists the segments there are: it is taken before the log says that these go, or after
             // they have left the table. Else one that was retired before it would be missed.
             let _no_checkpoint = self.checkpointer.lock();
-            let request = Request { intents, durability: Durability::Sync, pins: Vec::new() };
+            let request = Request { intents, ..Request::default() };
             if let Err(Refused::Error(error)) = self.commit.submit(request).1 {
                 return Err(error);
             }
@@ -139,9 +146,12 @@ impl Upkeep {
         if recycler.held_back_by.get(&id).is_some_and(|by| all.iter().any(|other| other.id() == *by)) {
             return Ok(true);
         }
-        let ends: Vec<_> = self.ends_of(segment)?.into_iter().map(|(end, _)| end).collect();
+        let ends = self.last_ends(self.ends_of(segment)?.into_iter().map(|(end, _)| end));
+        if !ends.is_empty() && self.may_more_come_back() {
+            return Ok(true);
+        }
         for other in all.iter().filter(|other| other.id() != id && !ends.is_empty()) {
-            if !self.needed_ends(ends.iter().copied(), [other].into_iter())?.is_empty() {
+            if self.held_by(&ends, other)?.contains(&true) {
                 recycler.held_back_by.insert(id, other.id());
                 return Ok(true);
             }

@@ -19,7 +19,6 @@ use crate::commit::request::{Done, Intent, Refused, Request, Target};
 use crate::digest::NameKey;
 use crate::error::{ErrorKind, Result};
 use crate::log::Log;
-use crate::options::Durability;
 
 /// Most entries ended in one record, and most bytes of it.
 const TURN_ENTRIES: usize = 2048;
@@ -121,8 +120,14 @@ impl Upkeep {
                 return Ok(expired);
             }
             let Turn { intents, cursors, due } = turn;
-            let request = Request { intents, durability: Durability::Sync, pins: Vec::new() };
-            match self.commit.submit(request).1 {
+            let request = Request { intents, ..Request::default() };
+            let answer = match self.commit.submit(request) {
+                (Some(again), Err(Refused::Error(error))) if error.kind() == ErrorKind::NoSpace => {
+                    self.let_go_on_full_disk(again)
+                }
+                (_, answer) => answer,
+            };
+            match answer {
                 Ok(done) => {
                     expired += done.iter().filter(|done| matches!(done, Done::Ended(true))).count() as u64;
                     sweeper.cursors.extend(cursors);
