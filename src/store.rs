@@ -289,6 +289,14 @@ impl Store {
         crate::checkpoint::restore(disk, checkpoint.as_ref(), dest.as_ref())
     }
 
+    /// Writes the index anew, whatever shape it is in; the background does it when it is due. For tests.
+    #[doc(hidden)]
+    pub fn renew_index(&self) -> Result<()> {
+        let engine = self.handle.engine()?;
+        let _open = engine.hold_open()?;
+        engine.upkeep.renew_index()
+    }
+
     /// Every name, of whatever account, that holds this content, with its account. A scan of all names.
     ///
     /// For the owner of the store: a digest is not a permission.

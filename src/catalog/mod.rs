@@ -483,6 +483,10 @@ impl Catalog {
     }
 
     /// Sums over all shards.
+    pub(crate) fn names_count(&self) -> u64 {
+        self.names.iter().map(|shard| shard.read().len() as u64).sum()
+    }
+
     pub(crate) fn sums(&self) -> Sums {
         let mut sums = Sums::default();
         for shard in &self.names {

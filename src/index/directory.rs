@@ -147,7 +147,21 @@ impl Directory {
 
     /// Waits until all trees are closed.
     pub(super) fn wait_for_none(&self) {
-        self.census.wait_for_none();
+        self.census.wait_for(0);
+    }
+
+    /// Waits until one tree is open, or none; not for ever.
+    pub(super) fn wait_for_one(&self) {
+        self.census.wait_for(1);
+    }
+
+    /// Whether there is no more than one tree, set aside ones counted; those whose removal failed are removed now.
+    pub(super) fn is_alone(&self) -> bool {
+        let found = self.list().unwrap_or_default();
+        let aside = found.iter().filter(|found| found.name.strip_suffix(".aside").is_some_and(is_number));
+        aside.for_each(|found| tree::remove(&*self.disk, &self.path.join(&found.name)));
+        let left = self.list().unwrap_or_default();
+        left.iter().filter(|found| is_number(found.name.strip_suffix(".aside").unwrap_or(&found.name))).count() <= 1
     }
 
     pub(super) fn bytes_on_disk(&self) -> u64 {
@@ -179,6 +193,10 @@ fn bytes_in(disk: &dyn Disk, dir: &Path) -> u64 {
 fn number_of(name: &str) -> Option<u64> {
     let number = name.parse().ok()?;
     (name_of(number) == name).then_some(number)
+}
+
+fn is_number(name: &str) -> bool {
+    number_of(name).is_some()
 }
 
 fn name_of(number: u64) -> String {

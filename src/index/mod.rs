@@ -7,7 +7,8 @@
 //! Invariants:
 //!
 //! - One thread changes rows: it alone calls [`Index::apply`], [`Index::flush`],
-//!   [`Index::clear_account`], [`Index::set_aside`] and [`Index::replace`]. Any thread reads.
+//!   [`Index::clear_account`], [`Index::set_aside`], [`Index::replace`] and [`Index::renew_end`]. Any thread
+//!   reads. The other steps of a renewal (`renewal.rs`) are one thread's, too, which need not be the same.
 //! - No call fails for good. Where a panic, an error or a row that cannot be makes the rows
 //!   [`Broken`], they stay so until the flow sets them aside or replaces them. Where sled cannot be
 //!   used (see `guard`), rows live in memory.
@@ -20,6 +21,7 @@
 mod directory;
 mod guard;
 mod key;
+mod renewal;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -30,15 +32,18 @@ use std::mem;
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::disk::Disk;
 use crate::disk::locks::{Mutex, RwLock};
 
 use directory::Directory;
+use renewal::Renewal;
 use rows::{Memory, Range, Rows};
 
 pub use guard::{Fault, break_index};
 pub(crate) use key::Position;
+pub(crate) use renewal::Copied;
 
 /// Rows a rebuild inserts in one go, and after which it tells how far it is.
 const REBUILD_ROWS: usize = 1024;
@@ -121,6 +126,11 @@ pub(crate) struct Index {
     rows: RwLock<Arc<Rows>>,
     /// Held by who exchanges the rows, from beginning the new ones on.
     exchange: Mutex<()>,
+    /// Guards the rows that are written anew beside the current ones, and that no change comes between reading some
+    /// of these and writing them there. Taken after `exchange`.
+    renewal: Mutex<Option<Renewal>>,
+    /// How long opening took, of rows that were found.
+    opened_in: Duration,
     /// Guards what [`Index::state`] tells, and why the last rebuild failed; held for an instant.
     notes: Mutex<Notes>,
 }
@@ -130,6 +140,7 @@ struct Notes {
     set_aside: u64,
     last_set_aside: Option<String>,
     rebuild_failed: Option<String>,
+    renewal_failed: Option<String>,
 }
 
 impl Notes {
@@ -146,9 +157,18 @@ impl Index {
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, store_id: [u8; 16], cache_bytes: u64) -> Index {
         let directory = Directory::new(disk, dir, store_id, cache_bytes);
         let mut notes = Notes::default();
+        let begun = Instant::now();
         let found = directory.find(&mut |why| notes.set_aside(why));
+        let opened_in = if found.is_some() { begun.elapsed() } else { Duration::ZERO };
         let rows = found.map_or_else(|| begin(&directory), Rows::Tree);
-        Index { directory, rows: RwLock::new(Arc::new(rows)), exchange: Mutex::default(), notes: Mutex::new(notes) }
+        Index {
+            directory,
+            rows: RwLock::new(Arc::new(rows)),
+            exchange: Mutex::default(),
+            renewal: Mutex::default(),
+            opened_in,
+            notes: Mutex::new(notes),
+        }
     }
 
     /// Up to where in the log the rows on the disk are complete, as told to the last
@@ -162,7 +182,15 @@ impl Index {
 
     /// Makes changes in the order given: of several to one name the last counts. Reorders `changes`.
     pub(crate) fn apply(&self, changes: &mut [Change<'_>]) -> Result<(), Broken> {
-        self.rows().apply(changes)
+        let mut renewal = self.renewal.lock();
+        self.rows().apply(changes)?;
+        self.renew_along(&mut renewal, changes);
+        Ok(())
+    }
+
+    /// How long it took to open the rows that were found; nothing, if none were.
+    pub(crate) fn opened_in(&self) -> Duration {
+        self.opened_in
     }
 
     /// Pushes all rows out to the disk, then `position`, before which all changes were applied.
@@ -264,6 +292,7 @@ impl Index {
         let _one = self.exchange.lock();
         if !matches!(&*self.rows(), Rows::Closed) {
             self.notes.lock().set_aside(why);
+            self.renew_abandon();
             doom(&self.rows());
             // The old files go first: that the disk is full may be why.
             self.put(Rows::Memory(Memory::new(why)));
@@ -287,6 +316,7 @@ impl Index {
         if matches!(&*self.rows(), Rows::Closed) {
             return Err(Broken::closed());
         }
+        self.renew_abandon();
         let failed = self.notes.lock().rebuild_failed.take();
         let fresh = match failed {
             Some(why) => Err(why),
@@ -323,6 +353,7 @@ impl Index {
             return;
         }
         let _one = self.exchange.lock();
+        self.renew_abandon();
         self.put(Rows::Closed);
         self.directory.wait_for_none();
     }

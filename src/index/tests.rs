@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::disk::files::RealDisk;
 use crate::disk::{Access, Disk};
 
-use super::{Broken, Change, Fault, Index, Position, ScanEnd, break_index};
+use super::{Broken, Change, Copied, Fault, Index, Position, ScanEnd, break_index};
 
 const STORE: [u8; 16] = [7; 16];
 
@@ -520,4 +520,197 @@ fn a_directory_that_cannot_be_made_costs_nothing_but_memory() {
     set(&index, "a", &[("name", 1)]);
     assert_eq!(all(&index, "a").len(), 1);
     index.close();
+}
+
+/// Copies all rows, some at a time; says how often.
+fn copy_all(index: &Index, rows: usize, mut between: impl FnMut(u64)) -> u64 {
+    let mut turns = 0;
+    loop {
+        match index.renew_some(rows).unwrap() {
+            Copied::Some(copied) => between(copied),
+            Copied::All(_) => return turns,
+            Copied::None => panic!("it is under way"),
+        }
+        turns += 1;
+    }
+}
+
+/// Makes a random change, in the index and in the model.
+fn change_some(index: &Index, model: &mut BTreeMap<String, u64>, random: &mut u64) {
+    let mut next = || {
+        *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *random >> 33
+    };
+    for _ in 0..5 {
+        let (name, sequence) = (format!("name {:06}", next() % 4000), next());
+        if sequence.is_multiple_of(3) {
+            model.remove(&name);
+            index.apply(&mut [Change::Remove { account: "a", name: &name }]).unwrap();
+        } else {
+            index.apply(&mut [Change::Set { account: "a", name: &name, sequence }]).unwrap();
+            model.insert(name, sequence);
+        }
+    }
+}
+
+#[test]
+fn a_renewal_keeps_every_change_that_is_made_meanwhile() {
+    let dir = TempDir::new().unwrap();
+    let index = open(dir.path());
+    replace(&index, 3000).unwrap();
+    let mut model: BTreeMap<String, u64> = all(&index, "a").into_iter().collect();
+    let mut random = 1;
+    for round in 0..3 {
+        assert!(index.renew_begin().unwrap());
+        change_some(&index, &mut model, &mut random);
+        let turns = copy_all(&index, 97, |_| change_some(&index, &mut model, &mut random));
+        assert!(turns > 20, "{turns} turns");
+        // While the fresh tree is opened again, changes wait.
+        std::thread::scope(|scope| {
+            let settles = scope.spawn(|| index.renew_settle().unwrap());
+            while !settles.is_finished() {
+                change_some(&index, &mut model, &mut random);
+            }
+            assert!(settles.join().unwrap(), "it went on");
+        });
+        change_some(&index, &mut model, &mut random);
+        assert_eq!(all(&index, "a"), model.clone().into_iter().collect::<Vec<_>>());
+        assert!(index.renew_end(at(round)).unwrap().unwrap() >= 1000);
+        assert_eq!(all(&index, "a"), model.clone().into_iter().collect::<Vec<_>>(), "round {round}");
+        assert!(index.is_alone() && names_in(dir.path()).len() == 1, "{:?}", names_in(dir.path()));
+        change_some(&index, &mut model, &mut random);
+    }
+    index.flush(at(7)).unwrap();
+    index.close();
+    let index = open(dir.path());
+    assert_eq!(index.position(), Some(at(7)));
+    assert_eq!(all(&index, "a"), model.into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_renewal_leaves_the_old_rows_or_the_new() {
+    let dir = TempDir::new().unwrap();
+    let index = open(dir.path());
+    replace(&index, 2000).unwrap();
+    index.flush(at(1)).unwrap();
+    let rows = all(&index, "a");
+    let images = TempDir::new().unwrap();
+    let mut count = 0;
+    let mut crash = |told: &str, position: &[Position]| {
+        count += 1;
+        let image = images.path().join(count.to_string());
+        RealDisk.create_dir(&image).unwrap();
+        copy_tree(&dir.path().join("index"), &image.join("index"));
+        let left = open(&image);
+        assert!(position.contains(&left.position().unwrap()), "{told}: {:?}", left.position());
+        assert_eq!(all(&left, "a"), rows, "{told}");
+        assert_eq!(names_in(&image).len(), 1, "{told}: {:?}", names_in(&image));
+        left.close();
+    };
+    index.renew_begin().unwrap();
+    crash("begun", &[at(1)]);
+    index.renew_some(900).unwrap();
+    crash("some are copied", &[at(1)]);
+    copy_all(&index, 900, |_| ());
+    crash("all are copied", &[at(1)]);
+    assert!(index.renew_settle().unwrap());
+    crash("opened again", &[at(1)]);
+    // Somebody reads the old rows, so that they stay for now.
+    index
+        .scan("a", Bound::Unbounded, "", 1, &mut |_, _| {
+            index.renew_end(at(2)).unwrap();
+            crash("exchanged, the old one read", &[at(1)]);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    crash("done", &[at(2)]);
+    index.close();
+}
+
+#[test]
+fn a_renewal_that_fails_leaves_the_rows_as_they_are() {
+    let dir = TempDir::new().unwrap();
+    let index = open(dir.path());
+    replace(&index, 500).unwrap();
+    let rows = all(&index, "a");
+    for fault in [Fault::Panic, Fault::Error] {
+        // While rows are copied, while a change is made along, while it is opened again, at the end.
+        for step in 0..4 {
+            index.renew_begin().unwrap();
+            let fresh = dir.path().join("index").join(names_in(dir.path()).last().unwrap());
+            if step > 0 {
+                copy_all(&index, 100, |_| ());
+            }
+            if step == 3 {
+                assert!(index.renew_settle().unwrap());
+            }
+            break_index(&fresh, fault, u32::MAX);
+            let failed = match step {
+                0 => index.renew_some(100).is_err(),
+                1 => {
+                    set(&index, "b", &[("n", 1)]);
+                    index.apply(&mut [Change::Remove { account: "b", name: "n" }]).unwrap();
+                    index.renew_some(100).is_err()
+                }
+                2 => index.renew_settle().is_err(),
+                _ => index.renew_end(at(9)).is_err(),
+            };
+            assert!(failed, "{fault:?} at step {step}");
+            break_index(&fresh, fault, 0);
+            assert_eq!(index.renew_some(100), Ok(Copied::None));
+            assert_eq!((all(&index, "a"), index.state().broken), (rows.clone(), None));
+            assert!(index.is_alone(), "{:?}", names_in(dir.path()));
+        }
+    }
+    // Rows that are exchanged otherwise end it, too.
+    index.renew_begin().unwrap();
+    index.set_aside("a test says so");
+    assert_eq!(index.renew_some(100), Ok(Copied::None));
+    index.renew_begin().unwrap();
+    replace(&index, 5).unwrap();
+    assert!(!index.renew_settle().unwrap() && index.renew_end(at(9)).unwrap().is_none());
+    index.renew_begin().unwrap();
+    index.close();
+    assert_eq!(all(&open(dir.path()), "a").len(), 5);
+}
+
+/// Whether any file of the index holds these bytes.
+fn holds(dir: &Path, text: &[u8]) -> bool {
+    let read = |path: &Path| {
+        let file = RealDisk.open(path, Access::Read).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.facts().unwrap().len).unwrap()];
+        file.read_at(&mut bytes, 0).unwrap();
+        bytes.windows(text.len()).any(|window| window == text)
+    };
+    RealDisk.read_dir(dir).unwrap().iter().any(|found| {
+        let path = dir.join(&found.name);
+        if found.is_dir { holds(&path, text) } else { read(&path) }
+    })
+}
+
+#[test]
+fn a_renewal_gives_room_back_and_keeps_nothing_of_what_was_removed() {
+    let dir = TempDir::new().unwrap();
+    let index = open(dir.path());
+    replace(&index, 30_000).unwrap();
+    set(&index, "a", &[("name 000007/xq-secret-4711", 1)]);
+    index.flush(at(1)).unwrap();
+    let names: Vec<String> = all(&index, "a").into_iter().skip(5).map(|(name, _)| name).collect();
+    for names in names.chunks(1000) {
+        let mut removals: Vec<_> = names.iter().map(|name| Change::Remove { account: "a", name }).collect();
+        index.apply(&mut removals).unwrap();
+    }
+    index.flush(at(2)).unwrap();
+    let before = index.bytes_on_disk();
+    assert!(holds(dir.path(), b"xq-secret-4711"), "else this test shows nothing");
+    let rows = all(&index, "a");
+    assert_eq!(rows.len(), 5);
+    index.renew_begin().unwrap();
+    copy_all(&index, 512, |_| ());
+    assert!(index.renew_settle().unwrap());
+    assert_eq!(index.renew_end(at(3)).unwrap(), Some(5));
+    assert!(index.is_alone());
+    assert!(!holds(dir.path(), b"xq-secret-4711"));
+    assert!(index.bytes_on_disk() < before / 3, "{} of {before} bytes", index.bytes_on_disk());
+    assert_eq!(all(&index, "a"), rows);
 }

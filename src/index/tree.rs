@@ -62,11 +62,11 @@ pub(super) struct Census {
 }
 
 impl Census {
-    /// Waits until no tree is open, but not for ever: who reads may be held up by the disk.
-    pub(super) fn wait_for_none(&self) {
+    /// Waits until no more than `count` trees are open, but not for ever: who reads may be held up by the disk.
+    pub(super) fn wait_for(&self, count: usize) {
         let mut open = self.open.lock();
         let deadline = Instant::now() + FLUSH_WAIT_MAX;
-        while *open > 0 && self.fewer.wait_until(&mut open, deadline) {}
+        while *open > count && self.fewer.wait_until(&mut open, deadline) {}
     }
 }
 

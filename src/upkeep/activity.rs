@@ -54,6 +54,8 @@ pub struct Activities {
     pub verify: Option<Activity>,
     /// The catalog was written down.
     pub catalog_checkpoint: Option<Activity>,
+    /// The index was written anew, since its files were far larger than what they held, or slow to open.
+    pub index_renewal: Option<Activity>,
 }
 
 /// What a run was for.
@@ -63,10 +65,11 @@ pub(crate) enum Task {
     Compaction,
     Verify,
     CatalogCheckpoint,
+    IndexRenewal,
 }
 
 impl Task {
-    const ALL: [Task; 4] = [Task::Sweep, Task::Compaction, Task::Verify, Task::CatalogCheckpoint];
+    const ALL: [Task; 5] = [Task::Sweep, Task::Compaction, Task::Verify, Task::CatalogCheckpoint, Task::IndexRenewal];
 
     /// A run begins: the span of it, and when that was.
     pub(crate) fn begin(self) -> (Span, Instant) {
@@ -75,6 +78,7 @@ impl Task {
             Task::Compaction => Phase::Compaction,
             Task::Verify => Phase::Verify,
             Task::CatalogCheckpoint => Phase::CatalogCheckpoint,
+            Task::IndexRenewal => Phase::IndexRenewal,
         };
         (telemetry::span(phase), Instant::now())
     }
@@ -85,6 +89,7 @@ impl Task {
             Task::Compaction => "compaction",
             Task::Verify => "verify",
             Task::CatalogCheckpoint => "catalog_checkpoint",
+            Task::IndexRenewal => "index_renewal",
         }
     }
 }
@@ -102,6 +107,7 @@ impl Activities {
             Task::Compaction => &mut self.compaction,
             Task::Verify => &mut self.verify,
             Task::CatalogCheckpoint => &mut self.catalog_checkpoint,
+            Task::IndexRenewal => &mut self.index_renewal,
         }
     }
 

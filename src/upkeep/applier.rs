@@ -84,6 +84,17 @@ impl Applier {
         }
     }
 
+    /// The place it stands at, as the index keeps it.
+    pub(super) fn place(&self, store_id: [u8; 16]) -> IndexPosition {
+        IndexPosition { segment: self.position.segment, offset: self.position.offset, store_id }
+    }
+
+    /// The rows were written anew, up to where it stands: they count once they were compared again.
+    pub(super) fn was_renewed(&mut self) {
+        self.flushed = self.position;
+        self.checked.clear();
+    }
+
     fn sum(&mut self, secret: &Secret, op: &OpView<'_>) {
         let key = secret.name_key(op.account(), op.name());
         let stamp = op.stamp();
@@ -351,9 +362,7 @@ impl Upkeep {
     pub(crate) fn flush_index(&self) {
         let mut applier = self.applier.lock();
         if applier.stale.is_none() && applier.flushed != applier.position {
-            let Position { segment, offset } = applier.position;
-            let position = IndexPosition { segment, offset, store_id: self.home.store.id };
-            match self.index.flush(position) {
+            match self.index.flush(applier.place(self.home.store.id)) {
                 Ok(()) => applier.flushed = applier.position,
                 Err(broken) => applier.stale = Some(broken.to_string()),
             }

@@ -6,6 +6,7 @@
 //! sweep       entries whose time has come are ended in the log, then freed (sweeper.rs)
 //! checkpoint  the catalog is written down from time to time (checkpointer.rs)
 //! recycle     segments and files that nobody needs make room (recycler.rs)
+//! renew       the index is written anew when its files are far too large, or were slow to open (renewer.rs)
 //! compact     what is needed in segments that hold much dead is gathered elsewhere (compactor.rs)
 //! prepare     the next segment, ahead of need
 //! verify      by hand: everything is read again, and what is damaged put right or set aside (verifier/)
@@ -23,6 +24,7 @@ mod compactor;
 mod copier;
 mod ends;
 mod recycler;
+mod renewer;
 mod survivors;
 mod sweeper;
 pub(crate) mod verifier;
@@ -54,6 +56,7 @@ use checkpointer::Checkpointer;
 pub use compactor::CompactReport;
 use compactor::Compactor;
 use recycler::Recycler;
+use renewer::Renewer;
 use sweeper::Sweeper;
 pub use verifier::report::{Damaged, VerifyOptions, VerifyProgress, VerifyReport};
 
@@ -151,6 +154,8 @@ pub(crate) struct Upkeep {
     synced: Mutex<Instant>,
     /// Guards where the index stands in the log. Taken before all other locks of upkeep.
     pub(crate) applier: Mutex<Applier>,
+    /// Guards that one thread renews the index at a time. Taken before the applier's.
+    renewer: Mutex<Renewer>,
     /// Guards how far each segment's expiries were walked.
     sweeper: Mutex<Sweeper>,
     /// Guards that one thread compacts at a time. Taken before the recycler's.
@@ -223,6 +228,7 @@ impl Upkeep {
             events_keep: options.events_keep,
             synced: Mutex::new(Instant::now()),
             applier,
+            renewer: Mutex::default(),
             sweeper,
             compactor: Mutex::default(),
             recycler: Mutex::default(),
@@ -261,6 +267,7 @@ impl Upkeep {
         loop {
             let next = self.sweeper.lock().next_due(&self.log, &self.catalog, self.clock.now_ms());
             let longest = if self.commit.is_behind() { self.os_sync_interval.min(IDLE) } else { IDLE };
+            let longest = self.renewal_waits(longest);
             if !self.signal.sleep(next.map_or(longest, |ms| longest.min(Duration::from_millis(ms)))) {
                 return;
             }
@@ -304,6 +311,7 @@ impl Upkeep {
             self.flush_index();
             rounds.flushed = Instant::now();
         }
+        self.note(self.renew_index_if_due());
         self.note(self.sweep_due().map(drop));
         let was_full = rounds.full.is_some_and(|then| then.elapsed() < FULL);
         if !was_full {
@@ -366,6 +374,7 @@ impl Upkeep {
         }
         let freed = self.recycle()?;
         self.note(self.log.prepare_spare());
+        self.note(self.renew_index_by_hand());
         Ok(SweepReport { expired, segments_freed: freed.segments, files_freed: freed.files })
     }
 }

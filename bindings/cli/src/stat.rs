@@ -127,12 +127,13 @@ fn account_rows(mut accounts: Vec<AccountStats>) -> Vec<(&'static str, String)> 
 }
 
 /// What upkeep did last, by what it is called.
-fn activities(last: &Activities) -> [(&'static str, &Option<Activity>); 4] {
+fn activities(last: &Activities) -> [(&'static str, &Option<Activity>); 5] {
     [
         ("sweep", &last.sweep),
         ("compaction", &last.compaction),
         ("verify", &last.verify),
         ("catalog_checkpoint", &last.catalog_checkpoint),
+        ("index_renewal", &last.index_renewal),
     ]
 }
 
@@ -146,7 +147,7 @@ fn activity_object(activity: &Activity) -> Value {
 }
 
 fn activity_rows(last: &Activities) -> Vec<(&'static str, String)> {
-    let labels = ["last sweep", "last compaction", "last verify", "last checkpoint"];
+    let labels = ["last sweep", "last compaction", "last verify", "last checkpoint", "index rewritten"];
     let told = |activity: &Activity| {
         let took = activity.duration.as_millis();
         let counts = activity.counts.iter().map(|(name, number)| format!(", {name} {}", count(*number)));

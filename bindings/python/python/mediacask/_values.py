@@ -306,6 +306,8 @@ class Activities:
     verify: Activity | None
     #: The catalog was written down.
     catalog_checkpoint: Activity | None
+    #: The index was written anew, since its files were far larger than what they held, or slow to open.
+    index_renewal: Activity | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
