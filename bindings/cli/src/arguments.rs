@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::failure::Failure;
 use crate::output::Out;
 use crate::session::Session;
-use crate::{checkpoint, demo, export, get, import, ls, names, put, stat, store, verify};
+use crate::{checkpoint, demo, export, get, import, ls, names, put, serve, stat, store, verify};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 corrupt, 5 store held by another process,
@@ -66,6 +66,7 @@ enum Command {
     Dump,
     Import(import::Import),
     Export(export::Export),
+    Serve(serve::Serve),
     Demo(demo::Demo),
     #[command(name = demo::WRITER, hide = true)]
     DemoWriter(demo::Writer),
@@ -106,6 +107,7 @@ impl Arguments {
             Command::Dump => store::dump(session),
             Command::Import(import) => import.run(session),
             Command::Export(export) => export.run(session),
+            Command::Serve(serve) => serve.run(session),
             Command::Demo(demo) => demo.run(session),
             Command::DemoWriter(writer) => writer.run(),
             Command::Completions(completions) => completions.run(session),

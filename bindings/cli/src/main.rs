@@ -19,6 +19,7 @@ mod names;
 mod output;
 mod progress;
 mod put;
+mod serve;
 mod session;
 mod stat;
 mod store;

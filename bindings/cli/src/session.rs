@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mediacask::{Create, Store};
+use mediacask::{Create, Store, StoreOptions};
 
 use crate::failure::Failure;
 use crate::output::Out;
@@ -26,7 +26,7 @@ impl Session {
 
     /// Runs `work` on the store, which must exist.
     pub(crate) fn with_store(self, work: impl FnOnce(&Store, &mut Out) -> Result<(), Failure>) -> Result<(), Failure> {
-        self.opened(Create::Never, work)
+        self.with_options(Store::options().create(Create::Never), work)
     }
 
     /// Runs `work` on the store, made new where there is none.
@@ -34,7 +34,7 @@ impl Session {
         self,
         work: impl FnOnce(&Store, &mut Out) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.opened(Create::IfMissing, work)
+        self.with_options(Store::options().create(Create::IfMissing), work)
     }
 
     /// Runs `work` on the directory that is named as the store's, without opening it.
@@ -53,14 +53,15 @@ impl Session {
         done.and(self.out.flush())
     }
 
-    /// The first failure counts: of the work, of showing it, of closing the store.
-    fn opened(
+    /// Runs `work` on the store, opened as `options` say. The first failure counts: of the work, of showing it, of
+    /// closing the store.
+    pub(crate) fn with_options(
         mut self,
-        create: Create,
+        options: StoreOptions,
         work: impl FnOnce(&Store, &mut Out) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let path = self.path()?;
-        let store = Store::options().create(create).open(path)?;
+        let store = options.open(path)?;
         let done = work(&store, &mut self.out);
         let shown = self.out.flush();
         let closed = store.close().map_err(Failure::from);

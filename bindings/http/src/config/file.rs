@@ -1,0 +1,420 @@
+//! The configuration as it stands in its file: TOML, every table and field named, mistakes told with their line.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{
+    BandwidthUser, Config, ConfigError, Content, Fetch, Limits, Listen, Log, MessageBirdKey, NativeToken, Overrides,
+    Tls, TwilioAccount,
+};
+use crate::secret::Secret;
+
+/// Where it listens when nothing says so.
+const LISTEN: &str = "127.0.0.1:8080";
+
+/// Longest account of a provider: with the provider's name before it, it is an account of the store.
+const ACCOUNT_LEN_MAX: usize = 200;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    listen: Option<Spanned<String>>,
+    public_base: Option<Spanned<String>>,
+    #[serde(default)]
+    bandwidth: Bandwidth,
+    #[serde(default)]
+    twilio: Twilio,
+    #[serde(default)]
+    messagebird: MessageBird,
+    #[serde(default)]
+    native: Native,
+    #[serde(default)]
+    limits: LimitsTable,
+    #[serde(default)]
+    content: ContentTable,
+    tls: Option<TlsTable>,
+    #[serde(default)]
+    log: LogTable,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bandwidth {
+    #[serde(default)]
+    users: Vec<Spanned<UserTable>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserTable {
+    username: String,
+    password: Option<Secret>,
+    password_file: Option<String>,
+    account: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Twilio {
+    #[serde(default)]
+    accounts: Vec<Spanned<AccountTable>>,
+    #[serde(default)]
+    fetch: FetchTable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountTable {
+    sid: String,
+    auth_token: Option<Secret>,
+    auth_token_file: Option<String>,
+    #[serde(default)]
+    protect_media: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FetchTable {
+    hosts: Option<Vec<String>>,
+    #[serde(default)]
+    private_addresses: bool,
+    secs: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MessageBird {
+    #[serde(default)]
+    keys: Vec<Spanned<KeyTable>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyTable {
+    key: Option<Secret>,
+    key_file: Option<String>,
+    account: String,
+    #[serde(default)]
+    restricted: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Native {
+    #[serde(default)]
+    tokens: Vec<Spanned<TokenTable>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenTable {
+    token: Option<Secret>,
+    token_file: Option<String>,
+    account: Option<String>,
+    #[serde(default)]
+    write: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsTable {
+    bandwidth_bytes: Option<u64>,
+    bandwidth_ttl_secs: Option<u64>,
+    twilio_media: Option<u64>,
+    twilio_bytes: Option<u64>,
+    twilio_link_secs: Option<u64>,
+    messagebird_bytes: Option<u64>,
+    native_bytes: Option<u64>,
+    header_bytes: Option<Spanned<usize>>,
+    connections: Option<Spanned<usize>>,
+    header_secs: Option<u64>,
+    stall_secs: Option<u64>,
+    body_secs: Option<u64>,
+    shutdown_secs: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContentTable {
+    #[serde(default)]
+    active_inline: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsTable {
+    certificate: String,
+    key: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogTable {
+    #[serde(default)]
+    requests: LogFormat,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum LogFormat {
+    #[default]
+    Text,
+    Json,
+    Off,
+}
+
+/// The text under way to a [`Config`]: who complains knows file and line.
+struct Reading<'a> {
+    text: &'a str,
+    path: &'a Path,
+}
+
+impl Reading<'_> {
+    fn wrong(&self, span: Option<Range<usize>>, message: impl Into<String>) -> ConfigError {
+        let line = span.map(|span| self.text[..span.start.min(self.text.len())].matches('\n').count() + 1);
+        ConfigError { file: self.path.to_owned(), line, message: message.into() }
+    }
+
+    /// A path in the file, read from beside it.
+    fn beside(&self, path: &str) -> std::path::PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    /// A secret that stands in the file itself, or in one of its own whose last line break does not count.
+    fn secret(
+        &self,
+        span: &Range<usize>,
+        field: &str,
+        here: Option<Secret>,
+        file: Option<&str>,
+    ) -> Result<Secret, ConfigError> {
+        let secret = match (here, file) {
+            (Some(here), None) => here,
+            (None, Some(file)) => {
+                let path = self.beside(file);
+                let text = std::fs::read_to_string(&path).map_err(|error| {
+                    self.wrong(Some(span.clone()), format!("{field}_file {} cannot be read: {error}", path.display()))
+                })?;
+                Secret::new(text.trim_end_matches(['\r', '\n']))
+            }
+            _ => return Err(self.wrong(Some(span.clone()), format!("give either `{field}` or `{field}_file`"))),
+        };
+        if secret.is_empty() {
+            return Err(self.wrong(Some(span.clone()), format!("`{field}` is empty: anybody could give it")));
+        }
+        Ok(secret)
+    }
+
+    fn account(&self, span: &Range<usize>, account: &str) -> Result<(), ConfigError> {
+        if account.is_empty() || account.len() > ACCOUNT_LEN_MAX || account.contains(['\0', '/']) {
+            let message = format!("an account is 1 to {ACCOUNT_LEN_MAX} bytes without NUL and slashes");
+            return Err(self.wrong(Some(span.clone()), message));
+        }
+        Ok(())
+    }
+
+    fn listen(&self, listen: &str, span: Option<Range<usize>>) -> Result<Listen, ConfigError> {
+        if let Some(path) = listen.strip_prefix("unix:") {
+            return Ok(Listen::Unix(path.into()));
+        }
+        let message = || {
+            self.wrong(span, format!("`listen` is an address and a port, like {LISTEN}, or unix:PATH; not {listen:?}"))
+        };
+        listen.parse().map(Listen::Tcp).map_err(|_| message())
+    }
+
+    fn public_base(&self, base: &str, span: Option<Range<usize>>) -> Result<String, ConfigError> {
+        let base = base.trim_end_matches('/');
+        let host = base.strip_prefix("http://").or_else(|| base.strip_prefix("https://"));
+        if host.is_none_or(str::is_empty) || base.parse::<http::Uri>().is_err() || base.contains(['?', '#', '@']) {
+            let message = format!("`public_base` is the begin of a URL, like https://media.example.com; not {base:?}");
+            return Err(self.wrong(span, message));
+        }
+        Ok(base.to_owned())
+    }
+
+    fn bandwidth(&self, users: Vec<Spanned<UserTable>>) -> Result<Vec<BandwidthUser>, ConfigError> {
+        let mut names = BTreeSet::new();
+        let users = users.into_iter().map(|user| {
+            let (span, user) = (user.span(), user.into_inner());
+            let password = self.secret(&span, "password", user.password, user.password_file.as_deref())?;
+            self.account(&span, &user.account)?;
+            if user.username.contains(':') || !names.insert(user.username.clone()) {
+                let message = format!("the user name {:?} stands twice, or holds a colon", user.username);
+                return Err(self.wrong(Some(span), message));
+            }
+            Ok(BandwidthUser { username: user.username, password, account: user.account })
+        });
+        users.collect()
+    }
+
+    fn twilio(&self, accounts: Vec<Spanned<AccountTable>>) -> Result<Vec<TwilioAccount>, ConfigError> {
+        let mut sids = BTreeSet::new();
+        let accounts = accounts.into_iter().map(|account| {
+            let (span, account) = (account.span(), account.into_inner());
+            let digits = account.sid.strip_prefix("AC").unwrap_or_default();
+            if digits.len() != 32 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+                let message = format!("a Twilio account SID is AC and 32 hexadecimal digits; not {:?}", account.sid);
+                return Err(self.wrong(Some(span), message));
+            }
+            if !sids.insert(account.sid.clone()) {
+                return Err(self.wrong(Some(span), format!("the account {} stands twice", account.sid)));
+            }
+            let auth_token =
+                self.secret(&span, "auth_token", account.auth_token, account.auth_token_file.as_deref())?;
+            Ok(TwilioAccount { sid: account.sid, auth_token, protect_media: account.protect_media })
+        });
+        accounts.collect()
+    }
+
+    fn messagebird(&self, keys: Vec<Spanned<KeyTable>>) -> Result<Vec<MessageBirdKey>, ConfigError> {
+        let keys = keys.into_iter().map(|key| {
+            let (span, key) = (key.span(), key.into_inner());
+            let secret = self.secret(&span, "key", key.key, key.key_file.as_deref())?;
+            self.account(&span, &key.account)?;
+            Ok(MessageBirdKey { key: secret, account: key.account, restricted: key.restricted })
+        });
+        keys.collect()
+    }
+
+    fn native(&self, tokens: Vec<Spanned<TokenTable>>) -> Result<Vec<NativeToken>, ConfigError> {
+        let tokens = tokens.into_iter().map(|token| {
+            let (span, token) = (token.span(), token.into_inner());
+            let secret = self.secret(&span, "token", token.token, token.token_file.as_deref())?;
+            Ok(NativeToken { token: secret, account: token.account, write: token.write })
+        });
+        tokens.collect()
+    }
+
+    fn limits(&self, table: LimitsTable) -> Result<Limits, ConfigError> {
+        let secs = |given: Option<u64>, default: u64| Duration::from_secs(given.unwrap_or(default));
+        let at_least = |field: &str, given: Option<Spanned<usize>>, least: usize, default: usize| match given {
+            Some(given) if *given.get_ref() < least => {
+                Err(self.wrong(Some(given.span()), format!("`{field}` is {least} at least")))
+            }
+            given => Ok(given.map_or(default, Spanned::into_inner)),
+        };
+        Ok(Limits {
+            bandwidth_bytes: table.bandwidth_bytes.unwrap_or(3_932_160),
+            bandwidth_ttl: secs(table.bandwidth_ttl_secs, 48 * 3600),
+            twilio_media: table.twilio_media.unwrap_or(10),
+            twilio_bytes: table.twilio_bytes.unwrap_or(5_242_880),
+            twilio_link: secs(table.twilio_link_secs, 4 * 3600),
+            messagebird_bytes: table.messagebird_bytes.unwrap_or(104_857_600),
+            native_bytes: table.native_bytes.unwrap_or(mediacask::limits::BLOB_LEN_MAX),
+            header_bytes: at_least("header_bytes", table.header_bytes, 8192, 64 << 10)?,
+            connections: at_least("connections", table.connections, 1, 4096)?,
+            header_time: secs(table.header_secs, 30),
+            stall_time: secs(table.stall_secs, 75),
+            body_time: secs(table.body_secs, 3600),
+            shutdown_time: secs(table.shutdown_secs, 30),
+        })
+    }
+}
+
+pub(super) fn parse(text: &str, path: &Path, overrides: &Overrides) -> Result<Config, ConfigError> {
+    let reading = Reading { text, path };
+    let file: File = toml::from_str(text).map_err(|error| reading.wrong(error.span(), error.message()))?;
+    let listen = match (&overrides.listen, &file.listen) {
+        (Some(given), _) => reading.listen(given, None)?,
+        (None, Some(given)) => reading.listen(given.get_ref(), Some(given.span()))?,
+        (None, None) => reading.listen(LISTEN, None)?,
+    };
+    let public_base = match (&overrides.public_base, &file.public_base) {
+        (Some(given), _) => Some(reading.public_base(given, None)?),
+        (None, Some(given)) => Some(reading.public_base(given.get_ref(), Some(given.span()))?),
+        (None, None) => None,
+    };
+    let fetch = file.twilio.fetch;
+    Ok(Config {
+        listen,
+        public_base,
+        bandwidth: reading.bandwidth(file.bandwidth.users)?,
+        twilio: reading.twilio(file.twilio.accounts)?,
+        fetch: Fetch {
+            hosts: fetch.hosts,
+            private_addresses: fetch.private_addresses,
+            time: Duration::from_secs(fetch.secs.unwrap_or(30)),
+        },
+        messagebird: reading.messagebird(file.messagebird.keys)?,
+        native: reading.native(file.native.tokens)?,
+        limits: reading.limits(file.limits)?,
+        content: Content { active_inline: file.content.active_inline },
+        tls: file.tls.map(|tls| Tls { certificate: reading.beside(&tls.certificate), key: reading.beside(&tls.key) }),
+        log: match file.log.requests {
+            LogFormat::Text => Log::Text,
+            LogFormat::Json => Log::Json,
+            LogFormat::Off => Log::Off,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Config, String> {
+        parse(text, Path::new("gateway.toml"), &Overrides::default()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_line() {
+        for (text, message) in [
+            ("\nlisten = \"localhost\"\n", "gateway.toml:2: `listen` is"),
+            ("a = \n", "gateway.toml:1: "),
+            ("[limits]\nheader_bytes = 5\n", "gateway.toml:2: `header_bytes` is 8192"),
+            ("[[bandwidth.users]]\nusername = \"u\"\naccount = \"1\"\n", "gateway.toml:1: give either `password`"),
+            (
+                "\n\n[[twilio.accounts]]\nsid = \"AC1\"\nauth_token = \"t\"\n",
+                "gateway.toml:3: a Twilio account SID is AC and 32",
+            ),
+            ("public_base = \"media.example.com\"", "gateway.toml:1: `public_base` is the begin of a URL"),
+            (
+                "[[messagebird.keys]]\nkey_file = \"absent\"\naccount = \"m\"\n",
+                "gateway.toml:1: key_file absent cannot be read",
+            ),
+            ("[[messagebird.keys]]\nkey = \"\"\naccount = \"m\"\n", "gateway.toml:1: `key` is empty"),
+        ] {
+            let found = parsed(text).unwrap_err();
+            assert!(found.starts_with(message), "{found:?} is not {message:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_as_the_providers_have_it() {
+        let config = parsed("").unwrap();
+        assert_eq!(config.listen.to_string(), LISTEN);
+        assert_eq!(config.limits.bandwidth_bytes, 3_932_160);
+        assert_eq!(config.limits.bandwidth_ttl, Duration::from_hours(48));
+        assert_eq!((config.limits.twilio_media, config.limits.twilio_bytes), (10, 5_242_880));
+        assert_eq!(config.limits.messagebird_bytes, 104_857_600);
+        assert!(config.bandwidth.is_empty() && config.tls.is_none() && !config.fetch.private_addresses);
+    }
+
+    #[test]
+    fn the_command_line_comes_before_the_file() {
+        let overrides =
+            Overrides { listen: Some("unix:/run/m".into()), public_base: Some("https://m.example/".into()) };
+        let text = "listen = \"127.0.0.1:1\"\npublic_base = \"http://h\"\n";
+        let config = parse(text, Path::new("g"), &overrides).unwrap();
+        assert_eq!(config.listen, Listen::Unix("/run/m".into()));
+        assert_eq!(config.public_base.as_deref(), Some("https://m.example"));
+    }
+
+    #[test]
+    fn no_secret_can_be_printed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("secret"), "hidden1\n").unwrap();
+        let text = "[[bandwidth.users]]\nusername = \"u\"\npassword_file = \"secret\"\naccount = \"1\"\n\
+                    [[messagebird.keys]]\nkey = \"hidden2\"\naccount = \"m\"\n";
+        let config = parse(text, &dir.path().join("gateway.toml"), &Overrides::default()).unwrap();
+        assert!(config.bandwidth[0].password.is("hidden1"));
+        let shown = format!("{config:?}");
+        assert!(shown.contains("Secret(..)") && !shown.contains("hidden"), "{shown}");
+    }
+}

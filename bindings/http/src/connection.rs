@@ -1,0 +1,113 @@
+//! A connection with limits to its patience, and with patience at its end.
+//!
+//! - When nothing has moved in either direction for a while, it fails: stalled and vanished clients, and keep-alive
+//!   connections that nobody uses, cost nothing for longer than that.
+//! - When the server is done with it, only its own direction is shut; what the client still sends is read and dropped
+//!   for a short time. Without that the kernel would answer those bytes with a reset, and the client would lose the
+//!   last response with it.
+
+use std::future::Future as _;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How long, and how many bytes, are read and dropped at the end.
+const LINGER_TIME: Duration = Duration::from_secs(10);
+const LINGER_LEN: u64 = 256 << 20;
+
+/// A socket, or what speaks TLS over one.
+pub(crate) struct Connection<S> {
+    stream: S,
+    stall_time: Duration,
+    moved: Instant,
+    alarm: Pin<Box<Sleep>>,
+    closing: Option<Closing>,
+}
+
+/// Where the end of a connection has come to.
+struct Closing {
+    shut: bool,
+    dropped: u64,
+    until: Pin<Box<Sleep>>,
+}
+
+impl<S> Connection<S> {
+    pub(crate) fn new(stream: S, stall_time: Duration) -> Connection<S> {
+        let moved = Instant::now();
+        Connection { stream, stall_time, moved, alarm: Box::pin(sleep_until(moved + stall_time)), closing: None }
+    }
+
+    /// Takes note of what a read or write has come to, and fails it when nothing has moved for too long.
+    fn note<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if done.is_ready() {
+            self.moved = Instant::now();
+            return done;
+        }
+        // The alarm is set again only when it rings: most reads and writes set none.
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            let due = self.moved + self.stall_time;
+            if Instant::now() >= due {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nothing moved for too long")));
+            }
+            self.alarm.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let done = Pin::new(&mut self.stream).poll_read(cx, into);
+        self.note(cx, done)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let done = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.note(cx, done)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let done = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.note(cx, done)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let done = Pin::new(&mut self.stream).poll_flush(cx);
+        self.note(cx, done)
+    }
+
+    /// Shuts the own direction, then reads and drops until the client has done the same.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let begin = || Closing { shut: false, dropped: 0, until: Box::pin(sleep_until(Instant::now() + LINGER_TIME)) };
+        let closing = this.closing.get_or_insert_with(begin);
+        if !closing.shut {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            closing.shut = true;
+        }
+        let mut scratch = [0; 8192];
+        while closing.dropped < LINGER_LEN {
+            let mut into = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut this.stream).poll_read(cx, &mut into) {
+                Poll::Ready(Ok(())) if !into.filled().is_empty() => closing.dropped += into.filled().len() as u64,
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return closing.until.as_mut().poll(cx).map(Ok),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

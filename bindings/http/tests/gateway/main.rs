@@ -1,0 +1,6 @@
+//! What the gateway promises, over sockets: each test has a gateway of its own on a free port, over a store of its own,
+//! with a clock that only the test moves (`support.rs`).
+
+mod bandwidth;
+mod framing;
+mod support;
