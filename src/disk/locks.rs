@@ -77,7 +77,12 @@ impl<T> Mutex<T> {
         MutexGuard { mutex: self, held: Some(self.acquire()) }
     }
 
-    /// The same for `longest` at most.
+    /// Has it at once, if nobody else holds it.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        Some(MutexGuard { mutex: self, held: Some(self.0.try_lock()?) })
+    }
+
+    /// Waits for `longest` at most.
     pub(crate) fn try_lock_for(&self, longest: Duration) -> Option<MutexGuard<'_, T>> {
         let held = if must_poll() {
             poll(Some(Instant::now() + longest), || self.0.try_lock())?
