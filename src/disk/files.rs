@@ -182,6 +182,9 @@ impl Drop for RealFile {
         match self.locked_in.load(Ordering::Acquire) {
             0 => {}
             holder if holder == fork::generation() + 1 => {
+                // Closing alone lets go only when no child has the descriptor: one that was forked just now may
+                // not have come to closing it. If this fails, closing is what is left.
+                let _ = self.file.unlock();
                 fork::unregister_lock_fd(self.file.as_raw_fd());
             }
             // In a child the number was closed already and may be another file's by now.
@@ -295,7 +298,9 @@ mod tests {
     fn a_lock_is_held_once_and_ends_with_its_file() {
         let dir = tempfile::tempdir().unwrap();
         let name = dir.path().join("LOCK");
-        let first = RealDisk.open(&name, Access::Create).unwrap();
+        let first = RealFile::open(&name, Access::Create).unwrap();
+        // What a child has that was forked just now.
+        let _inherited = first.file.try_clone().unwrap();
         let second = RealDisk.open(&name, Access::Write).unwrap();
         first.try_lock().unwrap();
         first.try_lock().unwrap();
