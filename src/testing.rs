@@ -8,8 +8,10 @@ pub use crate::index::{Fault, break_index};
 
 use crate::catalog::checkpoint;
 use crate::digest::{Secret, crc, crc_of_two};
+use crate::log::blob_files::BlobFileName;
 use crate::log::footer::{FooterView, Rows};
 use crate::log::format::{SegmentHeader, StoreFile, TRAILER_LEN, Trailer, array_at, u32_at, u64_at};
+use crate::log::manifest::{ListedFile, ListedSegment, Manifest};
 use crate::log::record::{BlobView, HEADER_LEN, Header, Kind, OpView, operations};
 use crate::token;
 
@@ -133,6 +135,44 @@ pub fn read_catalog(bytes: &[u8]) {
     let checked = crc(&header[..100]);
     header[100..104].copy_from_slice(&checked.to_le_bytes());
     let _ = checkpoint::read(&file, &[3; 16]);
+}
+
+/// Reads `bytes` as the file MANIFEST of a checkpoint.
+pub fn read_manifest(bytes: &[u8]) {
+    let _ = Manifest::decode(bytes);
+    let mut file = bytes.to_vec();
+    if file.len() < 16 {
+        return;
+    }
+    file[..8].copy_from_slice(b"MCASKMF1");
+    file[8..12].copy_from_slice(&1u32.to_le_bytes());
+    let checked = crc(&file);
+    file.extend_from_slice(&checked.to_le_bytes());
+    if let Ok(manifest) = Manifest::decode(&file) {
+        assert!(Manifest::decode(&manifest.encode()).is_ok_and(|again| again == manifest));
+    }
+}
+
+/// Makes the MANIFEST of a checkpoint out of `bytes`; it may list the segment that [`forge_store`] makes, which has
+/// `segment_len` bytes. Gives the name that segment goes by there, too.
+pub fn forge_manifest(bytes: &[u8], segment_len: u64) -> (Vec<u8>, String) {
+    let (fields, rows) = bytes.split_at_checked(16).unwrap_or((&[0; 16], bytes));
+    let has = |bit: u8| fields[0] >> bit & 1 == 1;
+    let own = ListedSegment { id: 1, is_tail: has(2), len: segment_len };
+    let mut manifest = Manifest::begun(if has(1) { [4; 16] } else { [3; 16] }, u64_at(fields, 8));
+    (manifest.is_complete, manifest.last_sequence) = (!has(0), u64::from(u32_at(fields, 4)));
+    manifest.segments.extend((!has(3)).then_some(own));
+    let listed = |row: &[u8]| ListedSegment { id: u32_at(row, 0), is_tail: row[4] & 1 == 1, len: u64_at(row, 8) };
+    manifest.segments.extend(rows.chunks_exact(16).take((fields[1] % 4).into()).map(listed));
+    let file = |row: &[u8]| {
+        let name = BlobFileName { digest: crate::digest::Digest::from_bytes(array_at(row, 0)), id: u64_at(row, 32) };
+        ListedFile { name, len: u64_at(row, 40) }
+    };
+    manifest.files.extend(rows.chunks_exact(48).take((fields[2] % 4).into()).map(file));
+    let mut encoded = manifest.encode();
+    let place = usize::from(fields[3]) % encoded.len();
+    encoded[place] ^= if has(4) { 1 << (fields[3] % 8) } else { 0 };
+    (encoded, if has(5) { own.name_in_log() } else { own.file_name() })
 }
 
 /// Reads `bytes` as a continuation token, and as the place one goes on from.

@@ -51,6 +51,11 @@ fn kept_catalogs_are_read_without_a_panic() {
 }
 
 #[test]
+fn kept_manifests_are_taken_whole_or_not_at_all() {
+    replay("manifest", targets::manifest);
+}
+
+#[test]
 fn kept_tokens_are_refused_without_a_panic() {
     replay("token", targets::token);
 }

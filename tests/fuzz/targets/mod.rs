@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use mediacask::{ListOptions, PutOptions, Store, Upkeep, testing};
 
@@ -30,20 +31,78 @@ pub(crate) fn token(bytes: &[u8]) {
     testing::read_token(bytes);
 }
 
+/// Reads the bytes as a MANIFEST; then opens a checkpoint whose MANIFEST and segment say what they say. Nothing
+/// panics, nothing outside is touched; what is refused is left as it was, and refused again; what opens is a store
+/// from then on.
+pub(crate) fn manifest(bytes: &[u8]) {
+    testing::read_manifest(bytes);
+    let (listed, said) = bytes.split_at(bytes.len().min(16 + 3 * 48));
+    let dir = temporary();
+    let (store_file, segment) = testing::forge_store(&said[..said.len().min(INPUT_LEN_MAX)]);
+    let (manifest, name) = testing::forge_manifest(listed, segment.len() as u64);
+    let at = dir.path().join("copy");
+    fs::create_dir_all(at.join("segments")).expect("a fresh directory");
+    fs::write(dir.path().join("outside"), "as it was").expect("a fresh directory");
+    fs::write(at.join("STORE"), store_file).expect("a fresh directory");
+    fs::write(at.join("segments").join(name), segment).expect("a fresh directory");
+    fs::write(at.join("MANIFEST"), &manifest).expect("a fresh directory");
+    let before = files_below(&at);
+    let opened = open(&at);
+    assert_eq!(fs::read(dir.path().join("outside")).ok().as_deref(), Some(&b"as it was"[..]));
+    let is_refused = at.join("MANIFEST").exists();
+    match opened {
+        Ok(store) => {
+            assert!(!is_refused, "a checkpoint that was opened is a store");
+            let first = read_all(&store);
+            drop(store);
+            let again = open(&at).expect("what opened once opens again");
+            let second = read_all(&again);
+            assert!(first.iter().all(|name| second.contains(name)), "{first:?} was there, and now there is {second:?}");
+        }
+        Err(_) if is_refused => {
+            assert!(files_below(&at) == before, "a checkpoint that was refused is left as it was");
+            assert!(open(&at).is_err(), "what was refused is refused again");
+        }
+        // It was made a store, and as one it does not open.
+        Err(_) => {}
+    }
+}
+
+/// The files of a checkpoint and what is in them.
+fn files_below(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for dir in [dir.to_owned(), dir.join("segments")] {
+        for file in fs::read_dir(dir).expect("it is there").map(|file| file.expect("it can be listed").path()) {
+            // Who opens it locks it, and leaves its number.
+            if file.is_file() && !file.ends_with("LOCK") {
+                let bytes = fs::read(&file).expect("it can be read");
+                files.push((file, bytes));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn temporary() -> tempfile::TempDir {
+    let dir = tempfile::Builder::new().prefix("mediacask-fuzz-").tempdir_in("/dev/shm");
+    dir.or_else(|_| tempfile::tempdir()).expect("a directory for temporary files")
+}
+
+fn open(dir: &Path) -> mediacask::Result<Store> {
+    let options = Store::options().upkeep(Upkeep::ByHand).segment_len(64 << 10).file_threshold(4096);
+    options.index_cache_bytes(1 << 20).open(dir)
+}
+
 /// Opens a store whose one segment says what the bytes say, reads all of it, writes to it, and opens it again:
 /// nothing panics, nothing that was read differs the second time, and references are counted right.
 pub(crate) fn segment(bytes: &[u8]) {
-    let dir = tempfile::Builder::new().prefix("mediacask-fuzz-").tempdir_in("/dev/shm");
-    let dir = dir.or_else(|_| tempfile::tempdir()).expect("a directory for temporary files");
+    let dir = temporary();
     let (store_file, segment) = testing::forge_store(&bytes[..bytes.len().min(INPUT_LEN_MAX)]);
     fs::create_dir(dir.path().join("segments")).expect("a fresh directory");
     fs::write(dir.path().join("STORE"), store_file).expect("a fresh directory");
     fs::write(dir.path().join("segments/0000000001.seg"), segment).expect("a fresh directory");
-    let open = || {
-        let options = Store::options().upkeep(Upkeep::ByHand).segment_len(64 << 10).file_threshold(4096);
-        options.index_cache_bytes(1 << 20).open(dir.path())
-    };
-    let Ok(store) = open() else { return };
+    let Ok(store) = open(dir.path()) else { return };
     let first = read_all(&store);
     if let Ok(account) = store.account("55") {
         let put = account.put("a new one", b"bytes", &PutOptions::new());
@@ -51,7 +110,7 @@ pub(crate) fn segment(bytes: &[u8]) {
     }
     let _ = (store.sweep(), store.stats(), store.health());
     drop(store);
-    let Ok(store) = open() else { panic!("what opened once opens again") };
+    let store = open(dir.path()).expect("what opened once opens again");
     let second = read_all(&store);
     assert!(first.iter().all(|name| second.contains(name)), "{first:?} was there, and now there is {second:?}");
 }
