@@ -184,7 +184,8 @@ fn need_of_operation(op: &str) -> Option<&str> {
     match op {
         "close" | "hold" | "held" | "remove_store" => Some("handle"),
         "policy" | "set_policy" => Some("policy"),
-        "reader" | "update" | "names_of" | "purge_digest" | "sync" | "checkpoint_catalog" | "health" => Some(op),
+        "reader" | "update" | "names_of" | "purge_digest" | "sync" | "checkpoint_catalog" | "health" | "compact"
+        | "verify" => Some(op),
         "events" | "events_floor" => Some("events"),
         "checkpoint" | "restore" => Some("checkpoint"),
         _ => ["writer", "batch"].into_iter().find(|word| op.starts_with(&format!("{word}_"))),
@@ -203,7 +204,9 @@ fn need_of_field(op: &str, field: &str) -> Option<&'static str> {
             | "file_threshold"
             | "segment_len"
             | "os_sync_interval_ms"
-            | "index_cache_bytes",
+            | "index_cache_bytes"
+            | "space_amplification"
+            | "events_keep_ms",
         ) => Some("options"),
         ("update", "expiry") => None,
         (_, "durability") => Some("durability"),

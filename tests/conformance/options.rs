@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mediacask::{
     Create, Dedup, DeleteOptions, Digest, Durability, Expiry, ListOptions, Policy, PrefixLimit, PutOptions, Store,
-    StoreOptions, UpdateOptions, Upkeep, Verify,
+    StoreOptions, UpdateOptions, Upkeep, Verify, VerifyOptions,
 };
 
 use crate::script::{Failure, Step, bytes_of};
@@ -81,6 +81,23 @@ pub(crate) fn store_options(step: &Step) -> StoreOptions {
     }
     if let Some(bytes) = step.number("segment_len") {
         options = options.segment_len(bytes);
+    }
+    if let Some(hundredths) = step.number("space_amplification") {
+        options = options.space_amplification(f64::from(u32::try_from(hundredths).expect("hundredths")) / 100.0);
+    }
+    if let Some(ms) = step.number("events_keep_ms") {
+        options = options.events_keep(Duration::from_millis(ms));
+    }
+    options
+}
+
+pub(crate) fn verify_options(step: &Step) -> VerifyOptions {
+    let mut options = VerifyOptions::new().repair(step.is_set("repair"));
+    if let Some(bytes) = step.number("bytes_per_sec") {
+        options = options.bytes_per_sec(bytes);
+    }
+    if let Some(resume) = step.text("resume") {
+        options = options.resume(resume);
     }
     options
 }

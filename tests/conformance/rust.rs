@@ -1,18 +1,19 @@
 //! The conformance scripts' steps through the Rust API itself, which lacks nothing.
 
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mediacask::{
-    Account, Batch, Blob, CheckpointReport, Entry, Error, EventKind, IndexState, Outcome, Policy, Store, StoreOptions,
-    Writer,
+    Account, Batch, Blob, CheckpointReport, CompactReport, Entry, Error, EventKind, IndexState, Outcome, Policy, Store,
+    StoreOptions, VerifyReport, Writer,
 };
 use serde_json::{Value, json};
 
 use crate::options::{
     delete_options, digest, durability, list_options, policy, put_options, store_options, update_options,
+    verify_options,
 };
 use crate::script::{Answer, Face, Failure, Step};
 use crate::support::place::Hand;
@@ -289,6 +290,8 @@ impl Rust {
                 });
                 Ok(Answer::of([("events", told.collect()), ("last", last.into())]))
             }
+            "compact" => Ok(compacted(&store.compact()?)),
+            "verify" => Ok(verified(&store.verify(&verify_options(step), &mut |_| ControlFlow::Continue(()))?)),
             "checkpoint" => Ok(report(&store.checkpoint(step.path("copy"))?)),
             "restore" => Ok(report(&Store::restore(step.path("copy"), step.path_of(step.must("to_path")))?)),
             "events_floor" => Ok(Answer::of([("floor", store.events_floor().into())])),
@@ -303,6 +306,28 @@ fn report(report: &CheckpointReport) -> Answer {
         ("files_copied", report.files_copied.into()),
         ("files_kept", report.files_kept.into()),
         ("last_sequence", report.last_sequence.into()),
+    ])
+}
+
+fn compacted(report: &CompactReport) -> Answer {
+    Answer::of([
+        ("segments_compacted", report.segments_compacted.into()),
+        ("segments_freed", report.segments_freed.into()),
+        ("files_freed", report.files_freed.into()),
+        ("bytes_rewritten", report.bytes_rewritten.into()),
+        ("bytes_freed", report.bytes_freed.into()),
+    ])
+}
+
+fn verified(report: &VerifyReport) -> Answer {
+    let names = report.damaged.iter().flat_map(|damaged| &damaged.names);
+    Answer::of([
+        ("contents_checked", report.contents_checked.into()),
+        ("entries_checked", report.entries_checked.into()),
+        ("damaged", names.map(|(account, name)| format!("{account}/{name}")).collect()),
+        ("wrong_references", report.wrong_references.into()),
+        ("index_differences", report.index_differences.into()),
+        ("repaired", report.repaired.into()),
     ])
 }
 

@@ -12,7 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use mediacask::{Create, Store};
+use mediacask::{Create, ErrorKind, Store};
 use script::{Answer, Face, Failure, Step};
 use serde_json::{Value, json};
 
@@ -69,6 +69,18 @@ struct Run {
     stdout: Vec<u8>,
 }
 
+/// A run that failed: what it says, and what it had told before.
+struct Failed {
+    failure: Failure,
+    stdout: Vec<u8>,
+}
+
+impl From<Failed> for Failure {
+    fn from(failed: Failed) -> Failure {
+        failed.failure
+    }
+}
+
 impl Run {
     /// Standard output as JSON, one object a line.
     fn objects(&self) -> Vec<Value> {
@@ -116,12 +128,12 @@ impl Face for Tool {
 }
 
 impl Tool {
-    fn run(&self, arguments: &[&str]) -> Result<Run, Failure> {
+    fn run(&self, arguments: &[&str]) -> Result<Run, Failed> {
         self.run_with(&[], arguments)
     }
 
     /// Runs the tool on the store, with `input` on its standard input. That a name is not there is no failure.
-    fn run_with(&self, input: &[u8], arguments: &[&str]) -> Result<Run, Failure> {
+    fn run_with(&self, input: &[u8], arguments: &[&str]) -> Result<Run, Failed> {
         let mut tool = Command::new(env!("CARGO_BIN_EXE_mediacask"));
         tool.env_remove("MEDIACASK_STORE").arg("--store").arg(&self.store).arg("--json").args(arguments);
         tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -134,7 +146,7 @@ impl Tool {
         assert!(!message.contains("panicked") && !message.contains("unexpected argument"), "{message}");
         match output.status.code().expect("it ends by itself, not by a signal") {
             code @ (0 | 3) => Ok(Run { not_found: code == 3, stdout: output.stdout }),
-            code => Err(Failure { code: code.to_string(), message }),
+            code => Err(Failed { failure: Failure { code: code.to_string(), message }, stdout: output.stdout }),
         }
     }
 
@@ -270,6 +282,8 @@ impl Tool {
                     ("damage", health["damage"].as_array().expect("an array").len().into()),
                 ]))
             }
+            "compact" => Ok(report(&self.run(&["compact"])?)),
+            "verify" => self.verify(step),
             "sweep" => Ok(Answer::of([("expired", self.run(&["sweep"])?.object()["expired"].clone())])),
             "checkpoint" => Ok(report(&self.run(&["checkpoint", text_of(&step.path("copy"))])?)),
             "restore" => {
@@ -279,6 +293,32 @@ impl Tool {
             "rebuild_index" => Ok(Answer::of([("rows", self.run(&["rebuild-index"])?.object()["rows"].clone())])),
             _ => step.unknown(),
         }
+    }
+
+    /// A verification that finds damage tells it, and exits as a read of it would.
+    fn verify(&self, step: &Step) -> Done {
+        let rate = step.number("bytes_per_sec").map(|rate| format!("--rate={rate}"));
+        let resume = step.text("resume").map(|token| format!("--resume={token}"));
+        let mut arguments = vec!["verify"];
+        arguments.extend(step.is_set("repair").then_some("--repair"));
+        arguments.extend([&rate, &resume].into_iter().filter_map(|flag| flag.as_deref()));
+        let (run, code) = match self.run(&arguments) {
+            Ok(run) => (run, 0),
+            Err(failed) if failed.stdout.is_empty() => return Err(failed.failure),
+            Err(failed) => {
+                (Run { not_found: false, stdout: failed.stdout }, failed.failure.code.parse().expect("a code"))
+            }
+        };
+        let mut objects = run.objects();
+        let mut facts = objects.pop().and_then(|report| report.as_object().cloned()).expect("a report at the end");
+        let stands = facts["damage_stands"].as_bool().expect("yes or no");
+        assert_eq!(code, if stands { ErrorKind::Corrupt.face().exit_code } else { 0 }, "{facts:?}");
+        assert_eq!(facts["damaged"], objects.len(), "{objects:?}");
+        let damaged = objects.iter().flat_map(|object| object["damaged"]["names"].as_array().expect("names"));
+        let text = |name: &Value, field: &str| name[field].as_str().expect("a text").to_owned();
+        let names = damaged.map(|name| format!("{}/{}", text(name, "account"), text(name, "name")));
+        facts.insert("damaged".into(), names.collect());
+        Ok(Answer { facts, content: None })
     }
 }
 
