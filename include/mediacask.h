@@ -25,16 +25,16 @@
  *  9. Blobs own what they need. The pointer of mcask_blob_data() is valid until mcask_blob_free(), whatever
  *     becomes of the name, the account and the store. No byte is copied.
  * 10. Threads. A store, an account and a blob may be used by any number of threads at once; a reader, a writer, a
- *     batch and a feed by one thread at a time. A handle is freed when no call uses it; a store may be closed while calls
- *     are under way: they end first, or are answered with MCASK_E_CLOSED.
+ *     batch and a feed by one thread at a time. A handle is freed when no call uses it; a store may be closed while
+ *     calls are under way: they end first, or are answered with MCASK_E_CLOSED.
  * 11. Fork. In the child every call with a handle of the parent's answers MCASK_E_FORKED and touches no file;
  *     blobs and readers go on reading, and freeing is safe. The child may open other stores.
  * 12. The library never unwinds into its caller: its own failure is MCASK_E_INTERNAL. It writes nothing to standard
  *     output or error, installs no signal handlers, and ends no process. Callbacks must return to it: neither
  *     exceptions nor longjmp may pass through.
- * 13. A store, account, reader, writer, batch or feed that is used after it was freed is answered with MCASK_E_MISUSE,
- *     and freeing it once more does nothing, until its memory is given out again: a help in finding mistakes, not
- *     a promise.
+ * 13. A store, account, reader, writer, batch or feed that is used after it was freed is answered with
+ *     MCASK_E_MISUSE, and freeing it once more does nothing, until its memory is given out again: a help in finding
+ *     mistakes, not a promise.
  * 14. Durable means: after fdatasync, on the disk. A call that writes says when it is.
  */
 
@@ -105,8 +105,6 @@
 // The call is wrong in the program: NULL for what is needed, an absurd length, a `struct_size` that is not
 // set, a handle that was freed or is in use by another thread, a writer or batch after its commit.
 #define MCASK_E_MISUSE (-101)
-
-
 
 // A missing or empty directory becomes a store.
 #define MCASK_CREATE_IF_MISSING 0

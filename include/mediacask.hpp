@@ -61,6 +61,11 @@ public:
 
     /// One of MCASK_E_.
     std::int32_t code() const noexcept { return code_; }
+    /// The name of the code, as logs and the other languages have it: "locked", say.
+    std::string_view name() const noexcept {
+        const char *name = mcask_status_name(code_);
+        return name ? name : "unknown";
+    }
     /// The operating system's errno; 0 where there is none.
     std::int32_t os_error() const noexcept { return os_error_; }
     /// The process that holds a store that is locked; 0 where it is not known.
@@ -123,10 +128,14 @@ template <std::int32_t... Codes> [[noreturn]] void throw_as(codes<Codes...>, std
     throw error(code, os_error, pid, message);
 }
 
+/// An argument as it is; but a std::string_view of nothing is an empty text, not NULL.
+template <typename T> T given(T argument) { return argument; }
+inline const char *given(const char *text) { return text ? text : ""; }
+
 /// Calls a function of mediacask.h with its arguments and a place for the error; throws what comes back.
 template <typename Function, typename... Arguments> void call(Function function, Arguments... arguments) {
     mcask_error *raw = nullptr;
-    const std::int32_t code = function(arguments..., &raw);
+    const std::int32_t code = function(given(arguments)..., &raw);
     if (code != MCASK_OK) {
         throw_as(all_codes(), code, raw);
     }
@@ -273,8 +282,10 @@ public:
     static expiry never() { return expiry(MCASK_EXPIRY_NEVER, 0); }
     /// For this long after the write.
     static expiry after(std::chrono::milliseconds ttl) { return expiry(MCASK_EXPIRY_AFTER, ttl.count()); }
-    /// Until this instant.
-    static expiry at(time_point instant) { return expiry(MCASK_EXPIRY_AT, detail::unix_ms(instant)); }
+    /// Until this instant of the system's clock, in whole milliseconds.
+    template <typename Duration> static expiry at(std::chrono::time_point<std::chrono::system_clock, Duration> instant) {
+        return expiry(MCASK_EXPIRY_AT, detail::unix_ms(std::chrono::floor<std::chrono::milliseconds>(instant)));
+    }
 
     std::int32_t kind() const noexcept { return kind_; }
     std::int64_t ms() const noexcept { return ms_; }
@@ -291,6 +302,13 @@ enum class durability : std::int32_t {
     standard = MCASK_DURABILITY_DEFAULT,
     sync = MCASK_DURABILITY_SYNC,
     os = MCASK_DURABILITY_OS
+};
+
+/// When the bytes that a read touches are checked.
+enum class verify : std::int32_t {
+    always = MCASK_VERIFY_ALWAYS,
+    once = MCASK_VERIFY_ONCE,
+    never = MCASK_VERIFY_NEVER
 };
 
 /// How many names, of how many bytes together, may live under a prefix.
@@ -375,8 +393,7 @@ struct store_options {
     /// Equal content is stored once in the whole store, not in each account.
     bool dedup_across_accounts = false;
     mediacask::durability durability = mediacask::durability::standard;
-    /// One of MCASK_VERIFY_.
-    std::int32_t verify = MCASK_VERIFY_ALWAYS;
+    mediacask::verify verify = mediacask::verify::always;
     /// A thread of the store's does the upkeep.
     bool upkeep_in_background = true;
     std::optional<std::chrono::milliseconds> os_sync_interval;
@@ -493,7 +510,7 @@ inline mcask_store_options raw(const store_options &options) {
     raw.create = options.create ? MCASK_CREATE_IF_MISSING : MCASK_CREATE_NEVER;
     raw.dedup = options.dedup_across_accounts ? MCASK_DEDUP_STORE : MCASK_DEDUP_ACCOUNT;
     raw.durability = static_cast<std::int32_t>(options.durability);
-    raw.verify = options.verify;
+    raw.verify = static_cast<std::int32_t>(options.verify);
     raw.upkeep = options.upkeep_in_background ? MCASK_UPKEEP_BACKGROUND : MCASK_UPKEEP_BY_HAND;
     raw.os_sync_interval_ms = number(options.os_sync_interval, MCASK_DEFAULT);
     raw.file_threshold = options.file_threshold.value_or(MCASK_DEFAULT);
@@ -1011,11 +1028,18 @@ inline void listing::iterator::settle() {
 
 // ---- Events ----
 
+/// What happened to a name. Later versions may have more.
+enum class event_kind : std::int32_t {
+    put = MCASK_EVENT_PUT,
+    update = MCASK_EVENT_UPDATE,
+    remove = MCASK_EVENT_DELETE,
+    expire = MCASK_EVENT_EXPIRE
+};
+
 /// Something that happened to a name.
 struct event {
     std::uint64_t sequence = 0;
-    /// One of MCASK_EVENT_.
-    std::int32_t kind = 0;
+    event_kind kind = event_kind::put;
     std::string account;
     std::string name;
     mediacask::digest digest;
@@ -1033,7 +1057,7 @@ public:
             return std::nullopt;
         }
         return event{raw->sequence,
-                     raw->kind,
+                     static_cast<event_kind>(raw->kind),
                      raw->account,
                      std::string(raw->name, raw->name_len),
                      mediacask::digest(raw->digest),
@@ -1073,17 +1097,100 @@ struct damage {
     std::string what;
 };
 
+/// How the index stands.
+enum class index_state : std::int32_t {
+    current = MCASK_INDEX_CURRENT,
+    stale = MCASK_INDEX_STALE,
+    in_memory = MCASK_INDEX_IN_MEMORY
+};
+
+/// What opening a store came to.
+struct recovery {
+    /// It was closed properly before.
+    bool clean = false;
+    /// It began with what the last checkpoint of the catalog knew.
+    bool from_checkpoint = false;
+    std::uint64_t records_replayed = 0;
+    /// At the end of the log: what did not stand.
+    std::uint64_t bytes_cut = 0;
+    std::uint64_t segments = 0;
+    std::chrono::milliseconds duration{0};
+};
+
+/// A run of upkeep.
+struct activity {
+    time_point ended_at;
+    std::chrono::milliseconds duration{0};
+    /// Why it failed.
+    std::optional<std::string> error;
+    /// What it came to, by name.
+    std::map<std::string, std::uint64_t> counts;
+};
+
 /// How a store does.
 struct health {
     /// Why nothing can be written any more; empty when all is well.
     std::optional<std::string> poisoned;
+    /// What went wrong behind the scenes last.
     std::optional<std::string> trouble;
-    /// One of MCASK_INDEX_.
-    std::int32_t index_state = MCASK_INDEX_CURRENT;
+    mediacask::index_state index_state = mediacask::index_state::current;
+    /// Why it is not current.
+    std::optional<std::string> index_reason;
+    mediacask::recovery recovery;
     std::vector<mediacask::damage> damage;
     /// Contents that were found damaged when they were read.
     std::vector<digest> damaged_contents;
+    /// What upkeep did last of each kind, since open.
+    std::optional<activity> last_sweep;
+    std::optional<activity> last_compaction;
+    std::optional<activity> last_verify;
+    std::optional<activity> last_catalog_checkpoint;
 };
+
+namespace detail {
+
+inline std::chrono::milliseconds milliseconds(std::uint64_t count) {
+    return std::chrono::milliseconds(static_cast<std::chrono::milliseconds::rep>(count));
+}
+
+inline std::optional<activity> maybe(const mcask_activity *raw) {
+    if (!raw) {
+        return std::nullopt;
+    }
+    activity done{time(raw->at_unix_ms), milliseconds(raw->duration_ms), text(raw->error), {}};
+    for (std::size_t i = 0; i < raw->count_count; i++) {
+        done.counts.emplace(raw->counts[i].name, raw->counts[i].count);
+    }
+    return done;
+}
+
+inline health health_of(const mcask_health &raw) {
+    health health;
+    health.poisoned = text(raw.poisoned);
+    health.trouble = text(raw.trouble);
+    health.index_state = static_cast<index_state>(raw.index_state);
+    health.index_reason = text(raw.index_reason);
+    health.recovery = {raw.recovery_clean != 0,
+                       raw.recovery_from_checkpoint != 0,
+                       raw.recovery_records_replayed,
+                       raw.recovery_bytes_cut,
+                       raw.recovery_segments,
+                       milliseconds(raw.recovery_duration_ms)};
+    for (std::size_t i = 0; i < raw.damage_count; i++) {
+        const mcask_damage &found = raw.damage[i];
+        health.damage.push_back({found.path, found.offset, found.len, found.what});
+    }
+    for (std::size_t i = 0; i < raw.damaged_content_count; i++) {
+        health.damaged_contents.emplace_back(raw.damaged_contents[i]);
+    }
+    health.last_sweep = maybe(raw.last_sweep);
+    health.last_compaction = maybe(raw.last_compaction);
+    health.last_verify = maybe(raw.last_verify);
+    health.last_catalog_checkpoint = maybe(raw.last_catalog_checkpoint);
+    return health;
+}
+
+} // namespace detail
 
 /// How a store is verified.
 struct verify_options {
@@ -1120,6 +1227,9 @@ struct verify_report {
 /// Hears how far a verification is: bytes checked, bytes in all, damage found; false breaks it off, and so does an
 /// exception, which comes out of verify().
 using verify_progress = std::function<bool(std::uint64_t, std::uint64_t, std::uint64_t)>;
+
+/// Hears how far the index is: rows done, rows in all.
+using rebuild_progress = std::function<void(std::uint64_t, std::uint64_t)>;
 
 /// An open store. Any number of threads may use it at once.
 class store {
@@ -1176,10 +1286,16 @@ public:
 
     void checkpoint_catalog() const { detail::call(mcask_store_checkpoint_catalog, raw_.get()); }
 
-    /// Builds the index anew from the log; gives the number of its rows.
-    std::uint64_t rebuild_index() const {
+    /// Builds the index anew from the log; gives the number of its rows. What `progress` throws comes out of this
+    /// when it is done.
+    std::uint64_t rebuild_index(rebuild_progress progress = {}) const {
         std::uint64_t rows = 0;
-        detail::call(mcask_store_rebuild_index, raw_.get(), nullptr, nullptr, &rows);
+        listener<rebuild_progress> who{std::move(progress), nullptr};
+        detail::call(mcask_store_rebuild_index, raw_.get(), who.progress ? &store::hear_rebuild : nullptr,
+                     static_cast<void *>(&who), &rows);
+        if (who.thrown) {
+            std::rethrow_exception(who.thrown);
+        }
         return rows;
     }
 
@@ -1190,9 +1306,9 @@ public:
         raw.resume = detail::data_of(options.resume);
         raw.resume_len = detail::len_of(options.resume);
         raw.repair = options.repair ? 1 : 0;
-        listener who{std::move(progress), nullptr};
+        listener<verify_progress> who{std::move(progress), nullptr};
         const auto found = detail::get<detail::owned<mcask_verify_report, mcask_verify_report_free>>(
-            mcask_store_verify, raw_.get(), &raw, who.progress ? &store::hear : nullptr,
+            mcask_store_verify, raw_.get(), &raw, who.progress ? &store::hear_verify : nullptr,
             static_cast<void *>(&who));
         if (who.thrown) {
             std::rethrow_exception(who.thrown);
@@ -1225,15 +1341,7 @@ public:
 
     mediacask::health health() const {
         const auto raw = detail::get<detail::owned<mcask_health, mcask_health_free>>(mcask_store_health, raw_.get());
-        mediacask::health health{detail::text(raw->poisoned), detail::text(raw->trouble), raw->index_state, {}, {}};
-        for (std::size_t i = 0; i < raw->damage_count; i++) {
-            const mcask_damage &found = raw->damage[i];
-            health.damage.push_back({found.path, found.offset, found.len, found.what});
-        }
-        for (std::size_t i = 0; i < raw->damaged_content_count; i++) {
-            health.damaged_contents.emplace_back(raw->damaged_contents[i]);
-        }
-        return health;
+        return detail::health_of(*raw);
     }
 
     /// A feed of what happens after a sequence number.
@@ -1255,19 +1363,31 @@ public:
 private:
     using raw_type = detail::owned<mcask_store, mcask_store_free>;
 
-    struct listener {
-        verify_progress progress;
-        /// What it threw: nothing may be thrown through the library.
+    /// Who hears the progress of a call, and what it threw: nothing may be thrown through the library.
+    template <typename Progress> struct listener {
+        Progress progress;
         std::exception_ptr thrown;
     };
 
-    static std::int32_t hear(void *context, std::uint64_t checked, std::uint64_t total, std::uint64_t damaged) {
-        listener &who = *static_cast<listener *>(context);
+    static std::int32_t hear_verify(void *context, std::uint64_t checked, std::uint64_t total, std::uint64_t damaged) {
+        auto &who = *static_cast<listener<verify_progress> *>(context);
         try {
             return who.progress(checked, total, damaged) ? 0 : 1;
         } catch (...) {
             who.thrown = std::current_exception();
             return 1;
+        }
+    }
+
+    static void hear_rebuild(void *context, std::uint64_t done, std::uint64_t total) {
+        auto &who = *static_cast<listener<rebuild_progress> *>(context);
+        if (who.thrown) {
+            return;
+        }
+        try {
+            who.progress(done, total);
+        } catch (...) {
+            who.thrown = std::current_exception();
         }
     }
 

@@ -46,6 +46,11 @@ static void check_put_and_get(const mediacask::account &media) {
     CHECK(entry.name == "img/a.png" && entry.size == 5 && entry.content_type == "image/png");
     CHECK(entry.metadata.at("campaign") == "spring" && !entry.cache_control);
     CHECK(entry.expires_at == entry.updated_at + 48h);
+    mediacask::put_options until;
+    const auto instant = std::chrono::system_clock::now() + 1h;
+    until.expiry = mediacask::expiry::at(instant);
+    CHECK(media.put("until", "then", until).expires_at == std::chrono::floor<std::chrono::milliseconds>(instant));
+    CHECK(media.remove("until"));
     CHECK(entry.digest == mediacask::digest::of("hello"));
     CHECK(mediacask::digest::parse(entry.digest.to_string()) == entry.digest);
 
@@ -72,6 +77,15 @@ static void check_put_and_get(const mediacask::account &media) {
         media.put("img/a.png", "other", expecting);
     }());
     THROWS(invalid_name, MCASK_E_INVALID_NAME, media.put("", "x"));
+    // A view of nothing is an empty text.
+    const std::string_view nothing;
+    THROWS(invalid_name, MCASK_E_INVALID_NAME, media.contains(nothing));
+    CHECK(media.put("empty", nothing).size == 0 && !media.list(nothing).entries.empty());
+    THROWS(misuse, MCASK_E_MISUSE, [&] {
+        auto writer = media.writer("moved from");
+        const auto other = std::move(writer);
+        writer.write("x");
+    }());
     THROWS(invalid_option, MCASK_E_INVALID_OPTION, media.get_range("empty", 1));
     THROWS(error, MCASK_E_INVALID_OPTION, mediacask::digest::parse("no digest"));
     CHECK(blob->view() == "hello");
@@ -187,7 +201,21 @@ static void check_store(mediacask::store &store) {
     CHECK(store.sweep().expired == 0 && store.compact().segments_compacted == 0);
     store.checkpoint_catalog();
     CHECK(store.rebuild_index() == store.stats().names);
-    CHECK(!store.health().poisoned && store.health().damage.empty());
+    std::uint64_t rows = 0;
+    CHECK(store.rebuild_index([&](std::uint64_t done, std::uint64_t) { rows = done; }) == rows);
+    bool rebuild_threw = false;
+    try {
+        store.rebuild_index([](std::uint64_t, std::uint64_t) { throw 41; });
+    } catch (int thrown) {
+        rebuild_threw = thrown == 41;
+    }
+    CHECK(rebuild_threw);
+    const auto health = store.health();
+    CHECK(!health.poisoned && !health.trouble && health.damage.empty() && health.damaged_contents.empty());
+    CHECK(health.index_state == mediacask::index_state::current && !health.index_reason);
+    CHECK(health.recovery.bytes_cut == 0 && health.last_sweep && !health.last_verify);
+    CHECK(health.last_sweep->counts.count("expired") == 1 && !health.last_sweep->error);
+    CHECK(health.last_sweep->ended_at > mediacask::time_point());
     int calls = 0;
     const auto broken_off = store.verify({}, [&](std::uint64_t, std::uint64_t, std::uint64_t) { return ++calls == 0; });
     CHECK(calls == 1 && broken_off.resume);
@@ -209,7 +237,7 @@ static void check_store(mediacask::store &store) {
     }
     CHECK(events.seen() >= last);
     store.account("5500001").put("seen", "in the feed");
-    CHECK(events.next(60s)->kind == MCASK_EVENT_PUT);
+    CHECK(events.next(60s)->kind == mediacask::event_kind::put);
 }
 
 int main(int argc, char **argv) {
@@ -221,7 +249,7 @@ int main(int argc, char **argv) {
         mediacask::store second(path);
         CHECK(false);
     } catch (const mediacask::locked &locked) {
-        CHECK(locked.holder_pid() > 0);
+        CHECK(locked.holder_pid() > 0 && locked.name() == "locked");
     }
     const auto media = store.account("5500001");
     check_put_and_get(media);

@@ -246,7 +246,7 @@ void open(Fields &fields) {
         options.create = word_of(&fields, "create", creates, 0) == 0;
         options.dedup_across_accounts = word_of(&fields, "dedup", dedups, 0) == 1;
         options.durability = durability_of(fields);
-        options.verify = word_of(&fields, "verify", verifies, MCASK_VERIFY_ALWAYS);
+        options.verify = static_cast<mediacask::verify>(word_of(&fields, "verify", verifies, MCASK_VERIFY_ALWAYS));
         options.upkeep_in_background = word_of(&fields, "upkeep", upkeeps, 0) == 0;
         options.os_sync_interval = maybe_ms(fields, "os_sync_interval_ms");
         options.file_threshold = maybe_number(fields, "file_threshold");
@@ -404,7 +404,7 @@ void answer_events(std::uint64_t after) {
     std::vector<std::string> told;
     auto events = it.store->events(after);
     while (const auto event = events.next()) {
-        told.push_back(std::string(kinds[event->kind]) + " " + event->account + "/" + event->name);
+        told.push_back(std::string(kinds[static_cast<int>(event->kind)]) + " " + event->account + "/" + event->name);
         after = event->sequence;
     }
     answer_list("events", told);
@@ -488,7 +488,7 @@ void look_after(Fields &fields) {
     } else if (is_op(&fields, "health")) {
         const health health = it.store->health();
         answer_true("poisoned", health.poisoned.has_value());
-        answer_text("index", health.index_state == MCASK_INDEX_CURRENT ? "current" : "behind");
+        answer_text("index", health.index_state == index_state::current ? "current" : "behind");
         answer_number("damage", health.damage.size());
     } else if (is_op(&fields, "sync")) {
         it.store->sync();

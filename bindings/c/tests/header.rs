@@ -4,6 +4,8 @@
 //! Beside what cbindgen makes stand the conventions on top, a line above each group of functions, and the macros
 //! that initialize structs; all of these are `header.txt`.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The top of the project.
@@ -41,6 +43,10 @@ fn generate() -> String {
             _ => panic!("`{title}` is neither before nor after something"),
         };
     }
+    // One line between paragraphs, also where cbindgen leaves something out.
+    while header.contains("\n\n\n") {
+        header = header.replace("\n\n\n", "\n\n");
+    }
     header
 }
 
@@ -76,4 +82,32 @@ fn the_header_is_what_the_sources_say() {
         "include/mediacask.h is stale, from line {} on: run `make header` and commit it",
         differs.unwrap_or(made.lines().count().min(found.lines().count())) + 1
     );
+}
+
+/// The functions of the library that a text calls, or a header declares: their names with a parenthesis behind.
+fn functions(text: &str) -> BTreeSet<&str> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with(['/', '*']));
+    let words = code.flat_map(|line| line.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    let called = words.filter_map(|word| word.strip_suffix('('));
+    called.filter(|word| word.starts_with("mcask_")).collect()
+}
+
+#[test]
+fn every_function_is_called_by_a_test_in_c_and_used_by_the_header_of_cpp() {
+    let read = |path: PathBuf| fs::read_to_string(path).unwrap();
+    let header = read(top().join("include/mediacask.h"));
+    let declared = functions(&header);
+    assert!(declared.len() > 60 && declared.contains("mcask_account_put"), "{declared:?}");
+
+    let programs = fs::read_dir(top().join("tests/c")).unwrap().map(|found| found.unwrap().path());
+    let programs: Vec<String> =
+        programs.filter(|path| path.extension().is_some_and(|ext| ext == "c")).map(read).collect();
+    let called: BTreeSet<&str> = programs.iter().flat_map(|program| functions(program)).collect();
+    let uncalled: Vec<_> = declared.difference(&called).collect();
+    assert!(uncalled.is_empty(), "no program of tests/c calls {uncalled:?}");
+
+    let cpp = read(top().join("include/mediacask.hpp"));
+    let words: BTreeSet<&str> = cpp.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let unused: Vec<_> = declared.difference(&words).collect();
+    assert!(unused.is_empty(), "include/mediacask.hpp does without {unused:?}");
 }
