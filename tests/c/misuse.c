@@ -138,6 +138,56 @@ static void check_null_arguments(const char *path, mcask_store *store, mcask_acc
     CHECK(mcask_account_get(account, "a", 1, NULL, NULL) == MCASK_E_MISUSE);
 }
 
+/* Outputs without which a call makes no sense, and those without which it does. */
+static void check_null_outputs(const char *path, mcask_store *store, mcask_account *account) {
+    mcask_blob *blob;
+    mcask_reader *reader;
+    mcask_writer *writer;
+    mcask_events *events;
+    mcask_digest digest;
+    char hex[65];
+    OK(mcask_digest_of(bytes("content"), 7, &digest, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_account_get_range(account, "there", MCASK_NTS, 0, 1, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_account_contains(account, "there", MCASK_NTS, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_account_open(store, "a", 1, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_reader_open(account, "there", MCASK_NTS, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_writer_open(account, "there", MCASK_NTS, NULL, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_batch_open(account, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_events_open(store, 0, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_store_events_floor(store, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_store_accounts(store, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_store_health(store, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_store_verify(store, NULL, NULL, NULL, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_store_names_of(store, &digest, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_digest_parse("a", 1, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_digest_parse(NULL, 64, &digest, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_digest_format(&digest, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_digest_format(NULL, hex, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_store_checkpoint(store, NULL, 0, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_store_restore(path, MCASK_NTS, NULL, 0, NULL, ERROR));
+    OK(mcask_account_get(account, "there", MCASK_NTS, &blob, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_blob_entry(blob, NULL, ERROR));
+    mcask_blob_free(blob);
+    OK(mcask_reader_open(account, "there", MCASK_NTS, &reader, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_reader_entry(reader, NULL, ERROR));
+    mcask_reader_free(reader);
+    OK(mcask_events_open(store, 0, &events, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_events_next(events, 0, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_events_seen(events, NULL, ERROR));
+    mcask_events_free(events);
+
+    OK(mcask_account_stats(account, NULL, NULL, ERROR));
+    OK(mcask_account_update(account, "there", MCASK_NTS, NULL, NULL, ERROR));
+    OK(mcask_account_copy(account, "there", MCASK_NTS, NULL, "copy", MCASK_NTS, NULL, NULL, ERROR));
+    OK(mcask_account_delete(account, "copy", MCASK_NTS, NULL, NULL, ERROR));
+    OK(mcask_account_purge(account, "none", MCASK_NTS, NULL, ERROR));
+    OK(mcask_store_sweep(store, NULL, ERROR));
+    OK(mcask_store_compact(store, NULL, ERROR));
+    OK(mcask_writer_open(account, "w", 1, NULL, &writer, ERROR));
+    OK(mcask_writer_commit(writer, NULL, ERROR));
+    mcask_writer_free(writer);
+}
+
 /* Lengths that no memory has are answered before anything is read there. */
 static void check_absurd_lengths(mcask_store *store, mcask_account *account) {
     mcask_put_options options = MCASK_PUT_OPTIONS_INIT;
@@ -319,6 +369,7 @@ int main(int argc, char **argv) {
     OK(mcask_store_open(argv[1], MCASK_NTS, NULL, &store, ERROR));
     OK(mcask_account_open(store, "5500001", MCASK_NTS, &account, ERROR));
     check_null_arguments(argv[1], store, account);
+    check_null_outputs(argv[1], store, account);
     check_absurd_lengths(store, account);
     check_wrong_structs(store, account);
     check_handles_after_their_end(store, account);

@@ -30,7 +30,75 @@ typedef struct {
     uint64_t default_ttl_ms;
 } older_policy;
 
+typedef struct {
+    size_t struct_size;
+    const char *content_type;
+    size_t content_type_len;
+} older_update_options;
+
+typedef struct {
+    size_t struct_size;
+    int32_t durability, reserved;
+} older_delete_options;
+
+typedef struct {
+    size_t struct_size;
+    uint64_t bytes_per_sec;
+} older_verify_options;
+
+typedef struct {
+    size_t struct_size;
+    uint64_t first;
+} older_report;
+
 static mcask_error *error;
+
+/* Options and reports of upkeep, and of changes to a name that is there. */
+static void check_others(mcask_store *store, mcask_account *account, const char *copy) {
+    struct {
+        older_update_options options;
+        uint8_t beyond[256];
+    } updating = {{sizeof(older_update_options), "text/plain", MCASK_NTS}, {0}};
+    struct {
+        older_delete_options options;
+        uint8_t beyond[64];
+    } deleting = {{sizeof(older_delete_options), MCASK_DURABILITY_OS, 0}, {0}};
+    struct {
+        older_verify_options options;
+        uint8_t beyond[64];
+    } verifying = {{sizeof(older_verify_options), MCASK_NO_LIMIT}, {0}};
+    struct {
+        older_report report;
+        uint64_t beyond[8];
+    } reporting = {{sizeof(older_report), 7}, {0}};
+    mcask_verify_report *verified;
+    mcask_entry *entry;
+    int32_t existed;
+    int i;
+    memset(updating.beyond, 0xff, sizeof updating.beyond);
+    memset(deleting.beyond, 0xff, sizeof deleting.beyond);
+    memset(verifying.beyond, 0xff, sizeof verifying.beyond);
+    memset(reporting.beyond, 0xee, sizeof reporting.beyond);
+    OK(mcask_account_update(account, "img/a.png", MCASK_NTS, (void *)&updating, &entry, ERROR));
+    CHECK(strcmp(entry->content_type, "text/plain") == 0 && entry->expires_at_unix_ms != MCASK_NO_TIME);
+    mcask_entry_free(entry);
+    OK(mcask_store_verify(store, (void *)&verifying, NULL, NULL, &verified, ERROR));
+    CHECK(verified->entries_checked == 1 && verified->damaged_count == 0);
+    mcask_verify_report_free(verified);
+    OK(mcask_store_sweep(store, (void *)&reporting, ERROR));
+    CHECK(reporting.report.first == 0);
+    reporting.report.first = 7;
+    OK(mcask_store_compact(store, (void *)&reporting, ERROR));
+    CHECK(reporting.report.first == 0);
+    reporting.report.first = 1000;
+    OK(mcask_store_checkpoint(store, copy, MCASK_NTS, (void *)&reporting, ERROR));
+    CHECK(reporting.report.first < 1000 && reporting.report.struct_size == sizeof(older_report));
+    for (i = 0; i < 8; i++) {
+        CHECK(reporting.beyond[i] == UINT64_C(0xeeeeeeeeeeeeeeee));
+    }
+    OK(mcask_account_delete(account, "img/a.png", MCASK_NTS, (void *)&deleting, &existed, ERROR));
+    CHECK(existed == 1);
+}
 
 int main(int argc, char **argv) {
     older_store_options opening = {sizeof opening, MCASK_CREATE_IF_MISSING, 0, MCASK_DURABILITY_OS, 0};
@@ -55,6 +123,7 @@ int main(int argc, char **argv) {
     mcask_account *account;
     mcask_entry *entry;
     mcask_page *page;
+    char copy[4096];
     int i;
     memset(putting.beyond, 0xff, sizeof putting.beyond);
     memset(listing.beyond, 0xff, sizeof listing.beyond);
@@ -80,6 +149,8 @@ int main(int argc, char **argv) {
     policies.policy.default_ttl_ms = 0;
     OK(mcask_account_policy(account, (void *)&policies, ERROR));
     CHECK(policies.policy.default_ttl_ms == 60000 && policies.beyond[0] == 0);
+    snprintf(copy, sizeof copy, "%s-copy", argv[1]);
+    check_others(store, account, copy);
     mcask_account_free(account);
     mcask_store_free(store);
     return 0;

@@ -58,6 +58,7 @@ fn valgrind_finds_neither_errors_nor_leaks() {
     for name in PROGRAMS {
         runs_well(&Program::new("gcc", name, &["-g"]), &valgrind);
     }
+    runs_well(&Program::new("g++", "tests/cpp/basics.cpp", &["-std=c++17", "-g"]), &valgrind);
 }
 
 /// A struct's bytes in hex: it has no padding, so all of them are something.
