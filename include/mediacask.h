@@ -65,7 +65,8 @@
 // A condition of the call (absent, digest, generation) does not hold; nothing was changed.
 #define MCASK_E_PRECONDITION_FAILED (-5)
 
-// A continuation token was altered, or belongs to another account, filter or store.
+// A continuation token was altered, or belongs to another account, filter or store; or a signed grant
+// was, or is for another name, account or method.
 #define MCASK_E_INVALID_TOKEN (-6)
 
 // The content does not have the digest the caller expected; nothing was stored.
@@ -97,6 +98,12 @@
 
 // The operating system refused a call; `os_error` of the error is its errno.
 #define MCASK_E_IO (-16)
+
+// The time of a signed grant is over.
+#define MCASK_E_EXPIRED_TOKEN (-17)
+
+// A signed grant names a key that is not accepted.
+#define MCASK_E_UNKNOWN_KEY (-18)
 
 // The library itself failed, where it never should: please report the message. The store stays as a
 // power cut would leave it: what was acknowledged is there.

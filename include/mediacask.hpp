@@ -99,6 +99,8 @@ using no_space = error_of<MCASK_E_NO_SPACE>;
 using forked = error_of<MCASK_E_FORKED>;
 using closed = error_of<MCASK_E_CLOSED>;
 using io_error = error_of<MCASK_E_IO>;
+using expired_token = error_of<MCASK_E_EXPIRED_TOKEN>;
+using unknown_key = error_of<MCASK_E_UNKNOWN_KEY>;
 using internal_error = error_of<MCASK_E_INTERNAL>;
 using misuse = error_of<MCASK_E_MISUSE>;
 
@@ -110,7 +112,7 @@ using all_codes =
     codes<MCASK_E_INVALID_NAME, MCASK_E_INVALID_OPTION, MCASK_E_TOO_LARGE, MCASK_E_QUOTA_EXCEEDED,
           MCASK_E_PRECONDITION_FAILED, MCASK_E_INVALID_TOKEN, MCASK_E_DIGEST_MISMATCH, MCASK_E_CORRUPT, MCASK_E_LOCKED,
           MCASK_E_VERSION, MCASK_E_POISONED, MCASK_E_READ_ONLY, MCASK_E_NO_SPACE, MCASK_E_FORKED, MCASK_E_CLOSED,
-          MCASK_E_IO, MCASK_E_INTERNAL, MCASK_E_MISUSE>;
+          MCASK_E_IO, MCASK_E_EXPIRED_TOKEN, MCASK_E_UNKNOWN_KEY, MCASK_E_INTERNAL, MCASK_E_MISUSE>;
 
 template <std::int32_t Code>
 void throw_if(std::int32_t code, std::int32_t os_error, std::int64_t pid, const std::string &message) {

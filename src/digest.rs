@@ -81,11 +81,29 @@ impl Hasher {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub(crate) struct NameKey(pub(crate) u128);
 
-/// The store's secret, made at random when the store was created.
+/// Bytes of a keyed hash that vouches for something: 128 bits, which nobody guesses.
+pub(crate) const MAC_LEN: usize = 16;
+
+/// A secret to hash with: the store's, made at random when the store was created, or a caller's.
 #[derive(Clone)]
 pub(crate) struct Secret(pub(crate) [u8; 32]);
 
 impl Secret {
+    /// A secret for another use, of which this one cannot be told.
+    pub(crate) fn derive(&self, purpose: &str) -> Secret {
+        Secret(blake3::derive_key(purpose, &self.0))
+    }
+
+    /// What vouches for the parts, for one purpose. Lengths are hashed along, so that no two lists read alike.
+    pub(crate) fn mac(&self, purpose: &[u8], parts: &[&[u8]]) -> [u8; MAC_LEN] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        for part in std::iter::once(&purpose).chain(parts) {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        hasher.finalize().as_bytes()[..MAC_LEN].try_into().expect("16 of 32 bytes")
+    }
+
     /// The key of a name. The account's length leads, so that no two pairs read alike.
     pub(crate) fn name_key(&self, account: &str, name: &str) -> NameKey {
         let mut text = [0u8; 2 + crate::limits::ACCOUNT_LEN_MAX + crate::limits::NAME_LEN_MAX];

@@ -25,7 +25,8 @@ pub enum ErrorKind {
     QuotaExceeded,
     /// A condition of the call (absent, digest, generation) does not hold; nothing was changed.
     PreconditionFailed,
-    /// A continuation token was altered, or belongs to another account, filter or store.
+    /// A continuation token was altered, or belongs to another account, filter or store; or a signed grant
+    /// was, or is for another name, account or method.
     InvalidToken,
     /// The content does not have the digest the caller expected; nothing was stored.
     DigestMismatch,
@@ -47,6 +48,10 @@ pub enum ErrorKind {
     Closed,
     /// The operating system refused a call.
     Io,
+    /// The time of a signed grant is over.
+    ExpiredToken,
+    /// A signed grant names a key that is not accepted.
+    UnknownKey,
 }
 
 /// What one kind of error is called in each face.
@@ -101,6 +106,8 @@ faces! {
     Forked             "forked"               -14 "ForkedStoreError"        500 1;
     Closed             "closed"               -15 "StoreClosedError"        503 1;
     Io                 "io"                   -16 "StoreIOError"            500 1;
+    ExpiredToken       "expired_token"        -17 "ExpiredTokenError"       403 1;
+    UnknownKey         "unknown_key"          -18 "UnknownKeyError"         403 1;
 }
 
 /// Why a call failed. Cheap to clone: a failed group of writes gives every member the same one.

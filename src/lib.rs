@@ -46,7 +46,7 @@
 //! flows    commit/ recovery/ upkeep/ checkpoint/ lookup home
 //! state    log/ catalog/ index/ blob
 //! matter   log/record log/format
-//! words    digest entry token options/ clock limits error telemetry
+//! words    digest entry token signer options/ clock limits error telemetry
 //! machine  disk/
 //! ```
 //!
@@ -76,6 +76,7 @@ mod lookup;
 mod options;
 mod prefix;
 mod recovery;
+mod signer;
 mod stats;
 mod store;
 pub mod telemetry;
@@ -100,6 +101,7 @@ pub use options::{
     UpdateOptions, Upkeep, Verify,
 };
 pub use recovery::{Damage, RecoveryReport};
+pub use signer::{Grant, Method, Signer};
 pub use stats::{AccountStats, Health, IndexState, Stats};
 pub use store::Store;
 pub use upkeep::{

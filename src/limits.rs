@@ -28,6 +28,15 @@ pub const PREFIX_LIMIT_COUNT_MAX: u64 = 1_000;
 /// Longest time to live, in milliseconds: a hundred years; beyond it, keep the entry without one.
 pub const TTL_MS_MAX: u64 = 100 * 366 * 24 * 3_600 * 1_000;
 
+/// Longest time of a signed grant, in milliseconds: a week, as object stores have it; nothing takes one back.
+pub const GRANT_TTL_MS_MAX: u64 = 7 * 24 * 3_600 * 1_000;
+
+/// Longest id of a signing key, in bytes: it stands in every signed URL.
+pub const SIGNING_KEY_ID_LEN_MAX: usize = 32;
+
+/// Most keys of a signer: one that signs, and those of the grants that are not over.
+pub const SIGNING_KEYS_MAX: usize = 16;
+
 /// Smallest segment, in bytes: a page of header, and room for records and a footer.
 pub const SEGMENT_LEN_MIN: u64 = 64 << 10;
 

@@ -16,6 +16,7 @@ use crate::error::{ErrorKind, Result};
 use crate::events::Events;
 use crate::log::record::Reason;
 use crate::options::{Conditions, StoreOptions};
+use crate::signer::Signer;
 use crate::stats::{AccountStats, Health, Stats};
 use crate::telemetry;
 use crate::upkeep::{CompactReport, SweepReport, VerifyOptions, VerifyProgress, VerifyReport};
@@ -83,6 +84,23 @@ impl Store {
         self.handle.engine()?;
         check_account(account)?;
         Ok(Account::new(self.handle.clone(), account.to_owned()))
+    }
+
+    /// Signs and verifies by the store's own key, with the store's clock. The key's id is `store`; it is made with
+    /// the store, and kept in it and its checkpoints.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let store = mediacask::Store::open(dir.path())?;
+    /// use mediacask::{Grant, Method};
+    /// let signer = store.signer()?;
+    /// let text = signer.sign(&Grant::new("5500001", "a.txt"))?;
+    /// assert!(signer.verify(&text, "5500001", "a.txt", Method::Get).is_ok());
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
+    pub fn signer(&self) -> Result<Signer> {
+        let engine = self.handle.engine()?;
+        Ok(Signer::of_store(&engine.log.secret, engine.clock.clone()))
     }
 
     /// The accounts that hold names or have a policy, in bytewise order.

@@ -28,10 +28,11 @@ type Words = BTreeSet<String>;
 
 /// Methods of the public API whose operation, or field of one, has another name. An empty name: there is nothing to
 /// ask for.
-const OTHERWISE: [(&str, &str, &str); 18] = [
+const OTHERWISE: [(&str, &str, &str); 19] = [
     ("Store", "account", ""),
     ("Store", "options", "open"),
     ("Store", "path", ""),
+    ("Store", "signer", "sign"),
     ("Account", "name", ""),
     ("Account", "writer", "writer_open"),
     ("Account", "copy_to", "copy"),
@@ -188,6 +189,7 @@ fn need_of_operation(op: &str) -> Option<&str> {
         | "verify" => Some(op),
         "events" | "events_floor" => Some("events"),
         "checkpoint" | "restore" => Some("checkpoint"),
+        "sign" | "verify_grant" => Some("grants"),
         _ => ["writer", "batch"].into_iter().find(|word| op.starts_with(&format!("{word}_"))),
     }
 }

@@ -19,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
     ("flows", &["commit/", "recovery/", "upkeep/", "checkpoint/", "lookup", "home"]),
     ("state", &["log/", "catalog/", "index/", "blob"]),
     ("matter", &["log/record", "log/format"]),
-    ("words", &["digest", "entry", "token", "options/", "clock", "limits", "error", "telemetry"]),
+    ("words", &["digest", "entry", "token", "signer", "options/", "clock", "limits", "error", "telemetry"]),
     // The options of a store carry the disk it is opened on, so the disk stands below the words; it imports nothing.
     ("machine", &["disk/"]),
 ];

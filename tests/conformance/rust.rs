@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mediacask::{
-    Account, Batch, Blob, CheckpointReport, CompactReport, Entry, Error, EventKind, IndexState, Outcome, Policy, Store,
-    StoreOptions, VerifyReport, Writer,
+    Account, Batch, Blob, CheckpointReport, CompactReport, Entry, Error, EventKind, Grant, IndexState, Method, Outcome,
+    Policy, Signer, Store, StoreOptions, VerifyReport, Writer,
 };
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::options::{
     delete_options, digest, durability, list_options, policy, put_options, store_options, update_options,
     verify_options,
 };
-use crate::script::{Answer, Face, Failure, Step};
+use crate::script::{Answer, Face, Failure, Step, bytes_of};
 use crate::support::place::Hand;
 
 type Done = Result<Answer, Failure>;
@@ -294,10 +294,39 @@ impl Rust {
             "verify" => Ok(verified(&store.verify(&verify_options(step), &mut |_| ControlFlow::Continue(()))?)),
             "checkpoint" => Ok(report(&store.checkpoint(step.path("copy"))?)),
             "restore" => Ok(report(&Store::restore(step.path("copy"), step.path_of(step.must("to_path")))?)),
+            "sign" | "verify_grant" => self.vouch(step),
             "events_floor" => Ok(Answer::of([("floor", store.events_floor().into())])),
             _ => step.unknown(),
         }
     }
+
+    /// What is read by whoever shows a grant.
+    fn vouch(&self, step: &Step) -> Done {
+        let method = match step.text("method") {
+            None | Some("get") => Method::Get,
+            Some("head") => Method::Head,
+            Some(other) => panic!("no method {other:?}"),
+        };
+        let signer = signer(step, self.store(), &self.hand)?;
+        if step.op() == "sign" {
+            let grant = Grant::new(step.account(), step.name()).method(method);
+            let ttl = step.number("ttl_ms").map(Duration::from_millis);
+            let grant = ttl.map_or(grant.clone(), |ttl| grant.ttl(ttl));
+            return Ok(Answer::of([("grant", signer.sign(&grant)?.into())]));
+        }
+        let text = format!("{}{}", step.must("grant"), step.text("grant_suffix").unwrap_or_default());
+        let until = signer.verify(&text, &step.account(), &step.name(), method)?;
+        Ok(Answer::of([("expires_at", unix_ms(until))]))
+    }
+}
+
+/// The signer with the step's keys, or the store's own.
+fn signer(step: &Step, store: &Store, hand: &Hand) -> Result<Signer, Failure> {
+    let keys = step.pairs("keys").into_iter();
+    let mut keys = keys.map(|(id, secret)| (id, bytes_of(&secret).try_into().expect("a secret of 32 bytes")));
+    let Some((id, secret)) = keys.next() else { return Ok(store.signer()?) };
+    let first = Signer::new(&id, secret)?.clock(hand.clock());
+    Ok(keys.try_fold(first, |signer, (id, secret)| signer.accept(&id, secret))?)
 }
 
 fn report(report: &CheckpointReport) -> Answer {

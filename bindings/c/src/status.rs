@@ -12,7 +12,8 @@ pub const MCASK_E_TOO_LARGE: i32 = -3;
 pub const MCASK_E_QUOTA_EXCEEDED: i32 = -4;
 /// A condition of the call (absent, digest, generation) does not hold; nothing was changed.
 pub const MCASK_E_PRECONDITION_FAILED: i32 = -5;
-/// A continuation token was altered, or belongs to another account, filter or store.
+/// A continuation token was altered, or belongs to another account, filter or store; or a signed grant
+/// was, or is for another name, account or method.
 pub const MCASK_E_INVALID_TOKEN: i32 = -6;
 /// The content does not have the digest the caller expected; nothing was stored.
 pub const MCASK_E_DIGEST_MISMATCH: i32 = -7;
@@ -34,6 +35,10 @@ pub const MCASK_E_FORKED: i32 = -14;
 pub const MCASK_E_CLOSED: i32 = -15;
 /// The operating system refused a call; `os_error` of the error is its errno.
 pub const MCASK_E_IO: i32 = -16;
+/// The time of a signed grant is over.
+pub const MCASK_E_EXPIRED_TOKEN: i32 = -17;
+/// A signed grant names a key that is not accepted.
+pub const MCASK_E_UNKNOWN_KEY: i32 = -18;
 /// The library itself failed, where it never should: please report the message. The store stays as a
 /// power cut would leave it: what was acknowledged is there.
 pub const MCASK_E_INTERNAL: i32 = -100;

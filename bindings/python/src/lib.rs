@@ -22,6 +22,7 @@ mod errors;
 mod events;
 mod files;
 mod options;
+mod signer;
 mod store;
 mod times;
 mod values;
@@ -49,6 +50,8 @@ mod _mediacask {
     use super::files::{Reader, Writer};
     #[pymodule_export]
     use super::panic_for_tests;
+    #[pymodule_export]
+    use super::signer::Signer;
     #[pymodule_export]
     use super::store::{Store, restore};
 

@@ -11,6 +11,7 @@ use crate::call::{Share, call};
 use crate::clock::ManualClock;
 use crate::entry::{self, Entry};
 use crate::events::Events;
+use crate::signer::Signer;
 use crate::{options, times, values};
 
 /// An open store; `mediacask.Store` is what `mediacask.open` gives.
@@ -92,6 +93,12 @@ impl Store {
     fn closed(&self, py: Python<'_>) -> PyResult<bool> {
         let is_closed = |error: mediacask::Error| error.kind() == ErrorKind::Closed;
         call(py, || Ok(self.0.account("any").is_err_and(is_closed)))
+    }
+
+    /// Signs and verifies grants by the store's own key, with the store's clock. The key's id is ``store``; it is made
+    /// with the store, and kept in it and its checkpoints.
+    fn signer(&self, py: Python<'_>) -> PyResult<Signer> {
+        call(py, || self.0.signer()).map(Signer::of)
     }
 
     /// The accounts that hold names or have a policy, with what they hold, in the bytewise order of UTF-8.

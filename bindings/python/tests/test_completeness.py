@@ -71,10 +71,13 @@ def test_every_method_is_there() -> None:
     # What Python says otherwise: a subscript, `in`, a mode of `open`, another argument.
     said = {"options": "open", "reader": "open", "writer": "open", "put_reader": "put", "copy_to": "copy"}
     said |= {"contains": "__contains__", "next_chunk": "read", "is_empty": "tell", "len": "tell"}
+    # Who signs is given keys and clock when it is made.
+    said |= {"accept": "__new__", "clock": "__new__"}
     for struct, cls in [
         ("Store", mediacask.Store),
         ("Account", mediacask.Account),
         ("Events", mediacask.Events),
+        ("Signer", mediacask.Signer),
         ("Writer", mediacask.BlobWriter),
         ("BlobReader", mediacask.BlobReader),
         ("Blob", mediacask.Blob),
@@ -97,5 +100,6 @@ def test_every_option_is_there() -> None:
     assert methods("DeleteOptions") <= parameters(mediacask.Account.delete)
     assert methods("ListOptions") == parameters(mediacask.Account.list) - {"self"}
     assert methods("VerifyOptions") == parameters(mediacask.Store.verify) - {"self", "progress"}
+    assert methods("Grant") | {"self", "account", "name"} == parameters(mediacask.Signer.sign)
     # The native class is made by the same.
     assert parameters(mediacask.open) == parameters(mediacask.Store.__base__)

@@ -418,6 +418,26 @@ class Run:
     def op_events_floor(self, step: Step) -> Facts:
         return {"floor": self.store.events_floor()}
 
+    def signer(self, step: Step) -> mediacask.Signer:
+        if "keys" not in step:
+            return self.store.signer()
+        keys = [key.split("=", 1) for key in step.get("keys")]
+        if len({id for id, _ in keys}) < len(keys):
+            # A mapping cannot say so.
+            raise mediacask.InvalidOptionError("one key for each id")
+        return mediacask.Signer({id: bytes.fromhex(secret) for id, secret in keys}, clock=self.clock)
+
+    def op_sign(self, step: Step) -> Facts:
+        account = "x" * step.get("account_len") if "account_len" in step else step.get("account", "5500001")
+        options = {"method": step.get("method", "get"), "ttl": seconds(step, "ttl_ms")}
+        return {"grant": self.signer(step).sign(account, step.name, **options)}
+
+    def op_verify_grant(self, step: Step) -> Facts:
+        text = step.get("grant") + step.get("grant_suffix", "")
+        account, method = step.get("account", "5500001"), step.get("method", "get")
+        until = self.signer(step).verify(text, account, step.name, method=method)
+        return {"expires_at": milliseconds(until - EPOCH)}
+
     def op_write_file(self, step: Step) -> None:
         path = step.path("")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,8 @@ BUILTINS = {
     "ForkedStoreError": RuntimeError,
     "StoreClosedError": ValueError,
     "StoreIOError": OSError,
+    "ExpiredTokenError": PermissionError,
+    "UnknownKeyError": PermissionError,
 }
 
 

@@ -105,7 +105,7 @@ impl Runner {
 
 impl Face for Runner {
     fn lacks(&self) -> &'static [&'static str] {
-        &[]
+        &["grants"]
     }
 
     fn begin(&mut self, _: &Path) -> i64 {

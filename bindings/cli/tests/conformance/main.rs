@@ -28,6 +28,7 @@ const LACKS: &[&str] = &[
     "events",
     "expected",
     "generation",
+    "grants",
     "handle",
     "keep",
     "names_of",

@@ -29,6 +29,7 @@ from ._errors import (
     BlobNotFoundError,
     CorruptError,
     DigestMismatchError,
+    ExpiredTokenError,
     ForkedStoreError,
     InternalError,
     InvalidNameError,
@@ -44,10 +45,11 @@ from ._errors import (
     StoreLockedError,
     StorePoisonedError,
     TooLargeError,
+    UnknownKeyError,
     VersionError,
 )
 from ._files import BlobReader, BlobWriter
-from ._mediacask import Blob, Digest, Entry, Events, ManualClock, __version__, restore
+from ._mediacask import Blob, Digest, Entry, Events, ManualClock, Signer, __version__, restore
 from ._store import Store, open
 from ._values import (
     AccountStats,
@@ -89,6 +91,7 @@ __all__ = [
     "Entry",
     "Event",
     "Events",
+    "ExpiredTokenError",
     "ForkedStoreError",
     "Health",
     "InternalError",
@@ -105,6 +108,7 @@ __all__ = [
     "QuotaExceededError",
     "ReadOnlyError",
     "RecoveryReport",
+    "Signer",
     "Stats",
     "Store",
     "StoreClosedError",
@@ -113,6 +117,7 @@ __all__ = [
     "StorePoisonedError",
     "SweepReport",
     "TooLargeError",
+    "UnknownKeyError",
     "VerifyProgress",
     "VerifyReport",
     "VersionError",

@@ -6,7 +6,7 @@ They pickle and copy by value. `_made` is what the native module calls.
 from __future__ import annotations
 
 import os
-from errno import EAGAIN, EDQUOT, EIO, ENOENT, ENOSPC, EROFS
+from errno import EACCES, EAGAIN, EDQUOT, EIO, ENOENT, ENOSPC, EROFS
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -88,7 +88,7 @@ class PreconditionFailedError(MediacaskError, RuntimeError):
 
 
 class InvalidTokenError(MediacaskError, ValueError):
-    """A continuation token was altered, or belongs to another account, filter or store."""
+    """A continuation token or a signed grant was altered, or belongs to something else."""
 
     kind = "invalid_token"
 
@@ -157,6 +157,20 @@ class StoreIOError(MediacaskError, OSError):
 
     kind = "io"
     _errno = EIO
+
+
+class ExpiredTokenError(MediacaskError, PermissionError):
+    """The time of a signed grant is over."""
+
+    kind = "expired_token"
+    _errno = EACCES
+
+
+class UnknownKeyError(MediacaskError, PermissionError):
+    """A signed grant names a key that is not accepted."""
+
+    kind = "unknown_key"
+    _errno = EACCES
 
 
 class BlobNotFoundError(MediacaskError, KeyError, FileNotFoundError):

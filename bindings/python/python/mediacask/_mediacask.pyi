@@ -50,6 +50,7 @@ __all__ = [
     "Events",
     "ManualClock",
     "Reader",
+    "Signer",
     "Store",
     "Writer",
     "__version__",
@@ -579,6 +580,51 @@ class Account:
     def __delitem__(self, name: str, /) -> None: ...
     def __contains__(self, name: object, /) -> bool: ...
 
+@final
+class Signer:
+    """Signs grants, and verifies them: texts that let whoever shows one read one name for a while.
+
+    A grant is what makes a URL a signed one, whatever the URL looks like. It needs no store: processes that share a
+    key sign and verify each other's grants. ``Store.signer()`` gives one with the store's own key.
+
+    keys
+        A mapping of ids, 1 to 32 visible characters of ASCII, to secrets of 32 random bytes. The first one signs,
+        all of them are accepted. To change keys, let every process accept the new one; then put it first; when the
+        longest grant is over, drop the old one.
+    clock
+        A `ManualClock` for tests of what happens in time.
+
+    >>> signer = mediacask.Signer({"2026-11": new_secret, "2026-10": old_secret})
+    """
+
+    def __new__(cls, keys: Mapping[str, bytes], *, clock: ManualClock | None = None) -> Self: ...
+    def sign(
+        self,
+        account: str,
+        name: str,
+        *,
+        method: Literal["get", "head"] = "get",
+        ttl: timedelta | float | None = None,
+    ) -> str:
+        """The text of a grant that begins now, of at most 79 characters that stand in a URL as they are.
+
+        method
+            ``"get"``: facts and content; ``"head"``: facts only.
+        ttl
+            For how long: a timedelta or seconds, up to a week. Default four hours.
+
+        Nobody is asked whether the name is there.
+
+        >>> url = f"https://media.example.com/5500001/logo.png?grant={signer.sign('5500001', 'logo.png')}"
+        """
+
+    def verify(self, text: str, account: str, name: str, *, method: Literal["get", "head"] = "get") -> datetime:
+        """Until when ``text`` lets its bearer do that with that name, an aware datetime.
+
+        InvalidTokenError when it was altered or made up, or is for another name, account or method; UnknownKeyError
+        when its key is none of these; ExpiredTokenError when it is genuine, and its time is over.
+        """
+
 @disjoint_base
 class Store:
     """An open store; `mediacask.Store` is what `mediacask.open` gives."""
@@ -607,6 +653,11 @@ class Store:
     @property
     def closed(self) -> bool:
         """Whether it was closed."""
+
+    def signer(self) -> Signer:
+        """Signs and verifies grants by the store's own key, with the store's clock. The key's id is ``store``; it is
+        made with the store, and kept in it and its checkpoints.
+        """
 
     def accounts(self) -> list[AccountStats]:
         """The accounts that hold names or have a policy, with what they hold, in the bytewise order of UTF-8."""

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, over
 
 import mediacask
 
-from ._mediacask import Blob, Entry
+from ._mediacask import Blob, Entry, Signer
 from ._values import (
     AccountStats,
     CheckpointReport,
@@ -113,6 +113,10 @@ class Store:
     def batch(self, account: str, *, durability: Literal["sync", "os"] | None = None) -> Batch:
         """A batch of puts and deletes of one account: ``async with store.batch(account) as batch``."""
         return self.account(account).batch(durability=durability)
+
+    def signer(self) -> Signer:
+        """Signs and verifies grants by the store's own key. It waits for nothing."""
+        return self._store.signer()
 
     async def accounts(self) -> list[AccountStats]:
         """The accounts that hold names or have a policy, with what they hold."""
