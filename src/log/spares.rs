@@ -54,7 +54,9 @@ impl Log {
             Err(error) if error.kind() == ErrorKind::NoSpace && room != Room::Ordinary => error,
             allocated => return allocated,
         };
-        let part = (self.segment_len.unwrap_or(SMALL_SEGMENT_LEN) / PART).max(least).next_multiple_of(PAGE);
+        // A whole one takes whatever a request may ask for; `least` is an estimate from above.
+        let whole = self.segment_len.unwrap_or(SMALL_SEGMENT_LEN);
+        let part = (whole / PART).max(least).next_multiple_of(PAGE).min(whole);
         match self.allocate_spare(tail, part) {
             Err(error) if error.kind() == ErrorKind::NoSpace && room == Room::Last => {
                 self.spare_of(0, |len| len >= part).ok_or(error).and_then(|spare| self.cut(spare, part))
