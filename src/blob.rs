@@ -209,12 +209,15 @@ impl BlobReader {
     }
 
     /// The next piece of the content, at most to the end of its chunk, without a copy; empty at the end.
+    ///
+    /// Pieces of content that has a file of its own leave the memory of the process when they are dropped: a reader of
+    /// any length takes as much of it as the pieces that are held.
     pub fn next_chunk(&mut self) -> Result<Bytes> {
         let left = self.source.len.saturating_sub(self.position);
         let len = left.min(CHUNK as u64 - self.position % CHUNK as u64);
         let view = self.source.view(self.position.min(self.source.len), len, self.verify)?;
         self.position += len;
-        Ok(Bytes::from_owner(view))
+        Ok(if self.source.file.is_some() { Bytes::from_owner(view.passing()) } else { Bytes::from_owner(view) })
     }
 }
 

@@ -2,13 +2,16 @@
 //! and brought where it can be written from, in the caller's own thread.
 //!
 //! Content under the file threshold stays in memory and becomes a record's body. Larger content streams
-//! into a file in staging as it comes, so an upload of any length takes bounded memory.
+//! into a file in staging as it comes, so an upload of any length takes bounded memory. What all uploads
+//! under way hold is bounded, too: when others hold it all, one goes on in staging early, and what turns
+//! out small in the end is read back.
 
 use std::io::{self, Write};
 
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
+use crate::buffers::Claim;
 use crate::commit::request::{BodySource, Done, Intent, PutIntent, Refused, Request};
 use crate::digest::{Digest, Hasher, crc};
 use crate::engine::{Engine, Handle};
@@ -20,8 +23,11 @@ use crate::log::format::CHUNK;
 use crate::log::record::{chunk_crcs, encode_blob_head, encode_file_head};
 use crate::options::{Durability, Expected, PutOptions};
 
-/// Bytes written to a staged file in one go.
+/// Bytes written to a staged file in one go, at most.
 const PIECE: usize = 1 << 20;
+
+/// Bytes that every upload may hold in memory, and steps in which it claims more. Whole chunks.
+const GATHER: usize = 2 * CHUNK;
 
 /// Content that is ready to be named.
 pub(crate) struct Ready {
@@ -93,6 +99,8 @@ struct Upload {
     sha256: Option<Sha256>,
     /// What has come and is in no file yet.
     buffer: Vec<u8>,
+    /// For what the buffer has beyond what every upload may have.
+    claim: Claim,
     staged: Option<StagedFile>,
     crcs: Vec<u32>,
     len: u64,
@@ -106,6 +114,7 @@ impl Upload {
             md5: expected.md5.map(|_| Md5::new()),
             sha256: expected.sha256.map(|_| Sha256::new()),
             buffer: Vec::new(),
+            claim: Claim::default(),
             staged: None,
             crcs: Vec::new(),
             len: 0,
@@ -120,22 +129,35 @@ impl Upload {
         }
         let mut rest = bytes;
         while !rest.is_empty() {
-            if self.staged.is_some() && self.buffer.is_empty() && rest.len() >= PIECE {
-                let (piece, after) = rest.split_at(PIECE);
+            if self.staged.is_some() && self.buffer.is_empty() && rest.len() >= GATHER {
+                let (piece, after) = rest.split_at((rest.len() - rest.len() % CHUNK).min(PIECE));
                 let _open = engine.hold_open()?;
                 self.absorb(piece)?;
                 rest = after;
                 continue;
             }
-            let whole = if self.staged.is_some() { PIECE } else { engine.options.file_threshold as usize };
+            let whole = self.room(engine);
             let (piece, after) = rest.split_at(rest.len().min(whole - self.buffer.len()));
             self.buffer.extend_from_slice(piece);
             rest = after;
-            if self.buffer.len() == whole {
+            if self.buffer.len() == whole && self.room(engine) == whole {
                 self.spill(engine, false)?;
             }
         }
         Ok(())
+    }
+
+    /// Bytes that the buffer takes before it must go into the file: beyond the first, what others leave.
+    fn room(&mut self, engine: &Engine) -> usize {
+        let threshold = engine.options.file_threshold as usize;
+        if self.staged.is_some() || threshold <= GATHER {
+            return if self.staged.is_some() { GATHER } else { threshold };
+        }
+        let mut room = GATHER;
+        while room <= self.buffer.len() && room < threshold && self.claim.grow(&engine.buffers, room) {
+            room = (room + GATHER).min(threshold);
+        }
+        room
     }
 
     /// Begins the file, with room for `expected_len` bytes.
@@ -160,7 +182,9 @@ impl Upload {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer[..len].chunks(PIECE).try_for_each(|piece| self.absorb(piece))?;
         buffer.drain(..len);
+        buffer.shrink_to(GATHER);
         self.buffer = buffer;
+        self.claim = Claim::default();
         Ok(())
     }
 
@@ -181,9 +205,20 @@ impl Upload {
     }
 
     fn finish(mut self, engine: &Engine, account: &str) -> Result<Ready> {
-        if self.staged.is_none() && self.len < engine.options.file_threshold {
-            let digest = Digest::of(&self.buffer);
-            let content = std::mem::take(&mut self.buffer);
+        if self.len < engine.options.file_threshold {
+            let mut content = match self.staged.take() {
+                Some(staged) => {
+                    let _open = engine.hold_open()?;
+                    staged.read_back(self.len as usize)?
+                }
+                None => Vec::new(),
+            };
+            if content.is_empty() {
+                content = std::mem::take(&mut self.buffer);
+            } else {
+                content.extend_from_slice(&self.buffer);
+            }
+            let digest = Digest::of(&content);
             check_expected(
                 &self.expected,
                 &digest,

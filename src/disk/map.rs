@@ -26,7 +26,7 @@ use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use memmap2::{Advice, MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 
 use super::locks::Mutex;
 use super::{FileId, fork};
@@ -165,6 +165,25 @@ impl Map {
         Ok(())
     }
 
+    /// Takes the pages within a range out of this process's memory, as the kernel does with any map when memory is
+    /// short: whoever still has a view of them reads them again.
+    fn let_go(&self, range: &Range<usize>) {
+        let Some(raw) = &self.raw else { return };
+        let (first, end) = (range.start.next_multiple_of(PAGE_LEN), range.end / PAGE_LEN * PAGE_LEN);
+        // The page at the end of the file counts, though it is not full.
+        let end = if range.end == raw.len() { range.end } else { end };
+        if first >= end {
+            return;
+        }
+        // Before the pages go: who comes now asks the kernel for them anew.
+        for (word, bits) in words_of(&(first / PAGE_LEN..=(end - 1) / PAGE_LEN)) {
+            self.populated[word].fetch_and(!bits, Ordering::AcqRel);
+        }
+        // SAFETY: the map is of a file, read-only, and nobody writes through it: what is dropped is a copy of what the
+        // file has, and behind a slice the same bytes appear again. Where it fails, the pages stay.
+        let _ = unsafe { raw.unchecked_advise_range(UncheckedAdvice::DontNeed, first, end - first) };
+    }
+
     fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; len];
         let mut filled = 0;
@@ -247,6 +266,12 @@ impl View {
         View { held: Held::Owned(Arc::new(bytes)), range }
     }
 
+    /// This view, as one that is read once: its pages leave the memory of this process when it is dropped.
+    #[must_use]
+    pub fn passing(self) -> Passing {
+        Passing(self)
+    }
+
     /// A part of this view, of the same bytes.
     ///
     /// # Panics
@@ -273,6 +298,24 @@ impl Deref for View {
 impl AsRef<[u8]> for View {
     fn as_ref(&self) -> &[u8] {
         self
+    }
+}
+
+/// A view whose pages are let go when it is dropped, so that reading a file of any length through its map takes as
+/// much memory as its reader holds at a time.
+pub struct Passing(View);
+
+impl AsRef<[u8]> for Passing {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if let Held::Mapped(map) = &self.0.held {
+            map.let_go(&self.0.range);
+        }
     }
 }
 

@@ -247,6 +247,16 @@ impl StagedFile {
     }
 }
 
+impl StagedFile {
+    /// What was appended, for content that is to have no file after all; with room for `len` bytes.
+    pub(crate) fn read_back(&self, len: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(len);
+        bytes.resize(self.len as usize, 0);
+        self.file.read_at(&mut bytes, 0).map_err(|e| Error::io("read", &self.path, e))?;
+        Ok(bytes)
+    }
+}
+
 impl Drop for StagedFile {
     fn drop(&mut self) {
         // A forked child leaves its parent's files alone.
