@@ -2,35 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{BANDWIDTH, Reply, Served, basic};
-
-/// A gateway, and the credentials of the one who asks.
-struct Media {
-    served: Served,
-    authorization: String,
-}
-
-impl Media {
-    fn new() -> Media {
-        Media { served: Served::start(BANDWIDTH), authorization: basic("bwuser", "bwpass") }
-    }
-
-    fn send(&self, method: &str, name: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Reply {
-        let mut all = vec![("Authorization", self.authorization.as_str())];
-        all.extend_from_slice(headers);
-        self.served.send(method, &format!("/api/v2/users/5500001/media{name}"), &all, body)
-    }
-
-    fn put(&self, name: &str, content_type: &str, body: &[u8]) {
-        let reply = self.send("PUT", name, &[("Content-Type", content_type)], Some(body));
-        assert_eq!(reply.status, 204, "{name}: {reply:?}");
-        assert!(reply.body.is_empty() && reply.header("content-length").is_none_or(|len| len == "0"));
-    }
-
-    fn get(&self, name: &str) -> Reply {
-        self.send("GET", name, &[], None)
-    }
-}
+use crate::support::Media;
 
 #[test]
 fn what_was_put_comes_back_with_its_type_length_tag_and_date() {

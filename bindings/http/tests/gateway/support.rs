@@ -197,3 +197,31 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
+
+/// A gateway with Bandwidth's API, and the credentials of one of its users.
+pub(crate) struct Media {
+    pub(crate) served: Served,
+    pub(crate) authorization: String,
+}
+
+impl Media {
+    pub(crate) fn new() -> Media {
+        Media { served: Served::start(BANDWIDTH), authorization: basic("bwuser", "bwpass") }
+    }
+
+    pub(crate) fn send(&self, method: &str, name: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Reply {
+        let mut all = vec![("Authorization", self.authorization.as_str())];
+        all.extend_from_slice(headers);
+        self.served.send(method, &format!("/api/v2/users/5500001/media{name}"), &all, body)
+    }
+
+    pub(crate) fn put(&self, name: &str, content_type: &str, body: &[u8]) {
+        let reply = self.send("PUT", name, &[("Content-Type", content_type)], Some(body));
+        assert_eq!(reply.status, 204, "{name}: {reply:?}");
+        assert!(reply.body.is_empty() && reply.header("content-length").is_none_or(|len| len == "0"));
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Reply {
+        self.send("GET", name, &[], None)
+    }
+}
