@@ -22,6 +22,7 @@
  *     milliseconds, with MCASK_NO_TIME for none.
  *  8. Structs that you fill begin with `struct_size`. Initialize them with their _INIT macro and set what you
  *     want to be different: fields that later versions append then keep their default. NULL is all defaults.
+ *     Those that a call fills begin so, too, and are left as they were when it fails.
  *  9. Blobs own what they need. The pointer of mcask_blob_data() is valid until mcask_blob_free(), whatever
  *     becomes of the name, the account and the store. No byte is copied.
  * 10. Threads. A store, an account and a blob may be used by any number of threads at once; a reader, a writer, a
@@ -689,6 +690,8 @@ typedef struct mcask_health {
     const struct mcask_activity *last_verify;
     // Likewise.
     const struct mcask_activity *last_catalog_checkpoint;
+    // Likewise: the index was written anew, since its files were far larger than what they held, or slow to open.
+    const struct mcask_activity *last_index_renewal;
 } mcask_health;
 
 // What a sweep did. Begin with MCASK_SWEEP_REPORT_INIT.

@@ -1147,6 +1147,7 @@ struct health {
     std::optional<activity> last_compaction;
     std::optional<activity> last_verify;
     std::optional<activity> last_catalog_checkpoint;
+    std::optional<activity> last_index_renewal;
 };
 
 namespace detail {
@@ -1189,6 +1190,7 @@ inline health health_of(const mcask_health &raw) {
     health.last_compaction = maybe(raw.last_compaction);
     health.last_verify = maybe(raw.last_verify);
     health.last_catalog_checkpoint = maybe(raw.last_catalog_checkpoint);
+    health.last_index_renewal = maybe(raw.last_index_renewal);
     return health;
 }
 

@@ -107,7 +107,7 @@ static void check_null_frees(void) {
 static void check_null_arguments(const char *path, mcask_store *store, mcask_account *account) {
     mcask_store *opened = NOWHERE;
     mcask_reader *reader;
-    mcask_digest digest;
+    mcask_digest digest, none = {{0}};
     size_t len;
     FAILS(MCASK_E_MISUSE, mcask_store_open(NULL, MCASK_NTS, NULL, &opened, ERROR));
     CHECK(opened == NULL);
@@ -124,7 +124,9 @@ static void check_null_arguments(const char *path, mcask_store *store, mcask_acc
     FAILS(MCASK_E_MISUSE, mcask_store_stats(store, NULL, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_store_names_of(store, NULL, NULL, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_store_purge_digest(store, NULL, NULL, ERROR));
+    memset(&digest, 7, sizeof digest);
     FAILS(MCASK_E_MISUSE, mcask_digest_of(NULL, 1, &digest, ERROR));
+    CHECK(memcmp(&digest, &none, sizeof digest) == 0);
     FAILS(MCASK_E_MISUSE, mcask_digest_of(NULL, 0, NULL, ERROR));
     OK(mcask_account_put(account, "there", MCASK_NTS, bytes("content"), 7, NULL, NULL, ERROR));
     OK(mcask_reader_open(account, "there", MCASK_NTS, &reader, ERROR));

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use cask::Digest;
 
 use crate::error::{Result, mcask_error};
-use crate::guard::{call, wanted};
+use crate::guard::{Empty, call, clear, wanted};
 use crate::text::{self, DIGEST};
 
 /// The BLAKE3 hash of a content. A plain value, to be copied and compared.
@@ -20,6 +20,10 @@ impl From<Digest> for mcask_digest {
     fn from(digest: Digest) -> mcask_digest {
         mcask_digest { bytes: *digest.as_bytes() }
     }
+}
+
+impl Empty for mcask_digest {
+    const EMPTY: mcask_digest = mcask_digest { bytes: [0; 32] };
 }
 
 /// The digest at `digest`; `None` of NULL.
@@ -51,6 +55,7 @@ pub unsafe extern "C" fn mcask_digest_of(
 ) -> i32 {
     // SAFETY: convention 2.
     unsafe {
+        clear(digest);
         call(error, || {
             wanted("digest", digest)?;
             digest.write(Digest::of(text::bytes(data, len)?).into());
@@ -69,6 +74,7 @@ pub unsafe extern "C" fn mcask_digest_parse(
 ) -> i32 {
     // SAFETY: convention 2.
     unsafe {
+        clear(digest);
         call(error, || {
             wanted("digest", digest)?;
             let parsed: Digest = text::needed(&DIGEST, hex, hex_len)?.parse()?;

@@ -103,6 +103,8 @@ pub struct mcask_health {
     pub last_verify: *const mcask_activity,
     /// Likewise.
     pub last_catalog_checkpoint: *const mcask_activity,
+    /// Likewise: the index was written anew, since its files were far larger than what they held, or slow to open.
+    pub last_index_renewal: *const mcask_activity,
 }
 
 /// The health with what it points to.
@@ -112,7 +114,7 @@ struct Kept {
     _texts: Vec<CString>,
     _damage: Box<[mcask_damage]>,
     _contents: Box<[mcask_digest]>,
-    _last: [Option<Box<KeptActivity>>; 4],
+    _last: [Option<Box<KeptActivity>>; 5],
 }
 
 /// An activity with what it points to.
@@ -171,9 +173,10 @@ fn lend(health: &Health) -> *mut mcask_health {
     let damage: Box<[mcask_damage]> = damage.collect();
     let contents: Box<[mcask_digest]> = health.damaged_contents.iter().map(|digest| (*digest).into()).collect();
     let recovery = &health.recovery;
-    let last = [&health.last.sweep, &health.last.compaction, &health.last.verify, &health.last.catalog_checkpoint];
+    let last = &health.last;
+    let last = [&last.sweep, &last.compaction, &last.verify, &last.catalog_checkpoint, &last.index_renewal];
     let last = last.map(|told| told.as_ref().map(|told| Box::new(activity(told))));
-    let [last_sweep, last_compaction, last_verify, last_catalog_checkpoint] =
+    let [last_sweep, last_compaction, last_verify, last_catalog_checkpoint, last_index_renewal] =
         last.each_ref().map(|kept| kept.as_ref().map_or(null(), |kept| &raw const kept.shown));
     let shown = mcask_health {
         poisoned,
@@ -195,6 +198,7 @@ fn lend(health: &Health) -> *mut mcask_health {
         last_compaction,
         last_verify,
         last_catalog_checkpoint,
+        last_index_renewal,
     };
     Box::into_raw(Box::new(Kept { shown, _texts: texts, _damage: damage, _contents: contents, _last: last })).cast()
 }
