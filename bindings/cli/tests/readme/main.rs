@@ -68,6 +68,7 @@ fn number(text: &str) -> u64 {
             Some("KiB") => 1 << 10,
             Some("MiB") => 1 << 20,
             Some("GiB") => 1 << 30,
+            Some("hours") => 3_600_000,
             Some("years") => 366 * 24 * 3_600_000,
             Some(unit) => panic!("`{unit}` is no unit that the table of limits has"),
         }
@@ -85,6 +86,9 @@ fn the_limits_are_those_of_the_code_and_none_is_left_out() {
         ("PAGE_ENTRIES_MAX", limits::PAGE_ENTRIES_MAX as u64),
         ("PREFIX_LIMIT_COUNT_MAX", limits::PREFIX_LIMIT_COUNT_MAX),
         ("TTL_MS_MAX", limits::TTL_MS_MAX),
+        ("GRANT_TTL_MS_MAX", limits::GRANT_TTL_MS_MAX),
+        ("SIGNING_KEY_ID_LEN_MAX", limits::SIGNING_KEY_ID_LEN_MAX as u64),
+        ("SIGNING_KEYS_MAX", limits::SIGNING_KEYS_MAX as u64),
         ("SEGMENT_LEN_MIN", limits::SEGMENT_LEN_MIN),
         ("SEGMENT_LEN_MAX", limits::SEGMENT_LEN_MAX),
     ];
