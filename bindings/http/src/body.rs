@@ -15,6 +15,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -89,7 +90,9 @@ pub(crate) async fn read_to_its_end(request: Request, next: Next) -> Response {
     let left = home.lock().ok().and_then(|mut home| home.take());
     if let Some(mut left) = left.filter(|left| !left.body.is_end_stream()) {
         let waits = waits && !left.touched;
-        let read = !waits
+        // Who has let the time for its body pass is not given more of it.
+        let late = response.status() == StatusCode::REQUEST_TIMEOUT;
+        let read = !(waits || late)
             && left.body.size_hint().lower() <= DROPPED_MAX
             && matches!(tokio::time::timeout(DROPPING_MAX, drop_rest(&mut left.body)).await, Ok(true));
         if !read {

@@ -111,3 +111,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_client_that_reads_nothing_more_is_given_up() {
+        let (mut client, server) = duplex(1000);
+        let mut connection = Connection::new(server, Duration::from_millis(20));
+        let failed = connection.write_all(&[7; 5000]).await.unwrap_err();
+        assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
+        drop(connection);
+        let mut read = Vec::new();
+        client.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read.len(), 1000, "it had taken what fits");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn at_the_end_what_the_client_still_sends_is_dropped() {
+        let (mut client, server) = duplex(64);
+        let mut connection = Connection::new(server, Duration::from_mins(1));
+        connection.write_all(b"401").await.unwrap();
+        let sending = async {
+            client.write_all(&vec![7; 100_000]).await.unwrap();
+            let mut answer = [0; 3];
+            client.read_exact(&mut answer).await.unwrap();
+            client.shutdown().await.unwrap();
+            answer
+        };
+        let (shut, answer) = tokio::join!(connection.shutdown(), sending);
+        shut.unwrap();
+        assert_eq!(&answer, b"401");
+    }
+}

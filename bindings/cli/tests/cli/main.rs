@@ -7,4 +7,5 @@ mod commands;
 mod demo;
 mod exit_codes;
 mod listings;
+mod serve;
 mod trees;

@@ -5,6 +5,7 @@ mod access;
 mod bandwidth;
 mod framing;
 mod names;
+mod operations;
 mod paging;
 mod serving;
 mod support;

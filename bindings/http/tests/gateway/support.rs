@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -30,8 +30,8 @@ account = \"5500002\"
 pub(crate) struct Served {
     // Stopped before the store is closed and its directory removed.
     gateway: Option<Gateway>,
-    store: Store,
-    address: SocketAddr,
+    pub(crate) store: Store,
+    listen: Listen,
     /// Seconds that the clock is ahead of the machine's.
     ahead: Arc<AtomicU64>,
     _dir: tempfile::TempDir,
@@ -40,16 +40,21 @@ pub(crate) struct Served {
 impl Served {
     /// Starts one with this configuration, its `listen` aside.
     pub(crate) fn start(config: &str) -> Served {
+        Served::start_on(config, "127.0.0.1:0")
+    }
+
+    /// Starts one that listens there.
+    pub(crate) fn start_on(config: &str, listen: &str) -> Served {
         let dir = tempfile::tempdir().unwrap();
         let ahead = Arc::new(AtomicU64::new(0));
         let hand = ahead.clone();
         let clock = Clock::from_fn(move || SystemTime::now() + Duration::from_secs(hand.load(Ordering::Relaxed)));
         let store = Store::options().clock(clock.clone()).open(dir.path().join("store")).unwrap();
-        let overrides = Overrides { listen: Some("127.0.0.1:0".into()), ..Overrides::default() };
+        let overrides = Overrides { listen: Some(listen.into()), ..Overrides::default() };
         let config = Config::parse(config, &dir.path().join("gateway.toml"), &overrides).unwrap();
         let gateway = Gateway::start(store.clone(), clock, config).unwrap();
-        let Listen::Tcp(address) = *gateway.address() else { unreachable!("it was told so") };
-        Served { gateway: Some(gateway), store, address, ahead, _dir: dir }
+        let listen = gateway.address().clone();
+        Served { gateway: Some(gateway), store, listen, ahead, _dir: dir }
     }
 
     /// Moves the clock.
@@ -57,9 +62,21 @@ impl Served {
         self.ahead.fetch_add(by.as_secs(), Ordering::Relaxed);
     }
 
+    /// Has it take another configuration.
+    pub(crate) fn configure(&self, config: &str) {
+        let config = Config::parse(config, "gateway.toml".as_ref(), &Overrides::default()).unwrap();
+        self.gateway.as_ref().unwrap().configure(config).unwrap();
+    }
+
+    /// Stops it, and waits until it has.
+    pub(crate) fn stop(&mut self) {
+        self.gateway.take().unwrap().stop();
+    }
+
     /// A connection of its own.
     pub(crate) fn connect(&self) -> Wire {
-        let stream = TcpStream::connect(self.address).unwrap();
+        let Listen::Tcp(address) = self.listen else { panic!("this one is on a Unix socket") };
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();

@@ -1,0 +1,265 @@
+//! `serve`: a process that can be told to stop, to read its configuration again, and that can be killed.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+
+use crate::bench::Bench;
+
+/// With all the patience that a busy machine may need.
+const CONFIG: &str = "\
+listen = \"127.0.0.1:0\"
+log = { requests = \"json\" }
+[limits]
+bandwidth_bytes = 104857600
+stall_secs = 3600
+header_secs = 3600
+[[bandwidth.users]]
+username = \"bwuser\"
+password = \"bw-hidden-pass\"
+account = \"5500001\"
+";
+
+/// `bwuser:bw-hidden-pass`
+const BASIC: &str = "Basic Ynd1c2VyOmJ3LWhpZGRlbi1wYXNz";
+
+/// A server process; killed when the test ends before it.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    /// Starts one on the store of the bench, with `gateway.toml` beside it; its log goes to `log`.
+    fn start(bench: &Bench) -> Server {
+        let log = fs::OpenOptions::new().create(true).append(true).open(bench.path("log")).unwrap();
+        let mut tool = bench.tool();
+        tool.arg("--store").arg(bench.store()).args(["serve", "--config", "gateway.toml"]);
+        let mut child = tool.env("RUST_LOG", "trace").stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let log = || fs::read_to_string(bench.path("log")).unwrap();
+        let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line}{}", log()));
+        Server { child, address: address.to_owned() }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap().success());
+    }
+
+    fn connect(&self) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(std::time::Duration::from_mins(2)))?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn get(&self, name: &str) -> (u16, Vec<u8>) {
+        let mut stream = self.connect().unwrap();
+        stream.write_all(head("GET", name, "Connection: close\r\n").as_bytes()).unwrap();
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).unwrap();
+        let end = reply.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        (status(&reply), reply.split_off(end))
+    }
+
+    /// Waits for its end; gives its exit code.
+    fn end(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn head(method: &str, name: &str, more: &str) -> String {
+    let path = format!("/api/v2/users/5500001/media/{name}");
+    format!("{method} {path} HTTP/1.1\r\nHost: g\r\nAuthorization: {BASIC}\r\n{more}\r\n")
+}
+
+fn status(reply: &[u8]) -> u16 {
+    let line = String::from_utf8_lossy(&reply[..reply.len().min(15)]).into_owned();
+    line.split(' ').nth(1).and_then(|status| status.trim().parse().ok()).unwrap_or_else(|| panic!("{line:?}"))
+}
+
+/// Reads the head of an answer.
+fn answered(stream: &mut TcpStream) -> std::io::Result<u16> {
+    let (mut reply, mut byte) = (Vec::new(), [0]);
+    while !reply.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte)?;
+        reply.push(byte[0]);
+    }
+    Ok(status(&reply))
+}
+
+fn put(stream: &mut TcpStream, name: &str, content: &[u8]) -> std::io::Result<u16> {
+    let head = head("PUT", name, &format!("Content-Length: {}\r\n", content.len()));
+    stream.write_all(&[head.as_bytes(), content].concat())?;
+    answered(stream)
+}
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    bench.file("gateway.toml", CONFIG);
+    bench
+}
+
+/// Content by which it can be told what was put, of a length of its own: in memory, in the log, some in a file.
+fn content(name: &str, turn: usize) -> Vec<u8> {
+    let len = [10, 5_000, 70_000, 300_000][turn % 4] + turn;
+    format!("{name} {turn} ").bytes().cycle().take(len).collect()
+}
+
+#[test]
+fn every_put_that_was_answered_is_there_after_kill_9() {
+    let bench = bench();
+    // Of each name, the last turn that was answered.
+    let answered: Mutex<HashMap<String, usize>> = Mutex::default();
+    for life in 0..3 {
+        let server = Server::start(&bench);
+        thread::scope(|scope| {
+            for client in 0..8 {
+                let (server, answered) = (&server, &answered);
+                scope.spawn(move || {
+                    let Ok(mut stream) = server.connect() else { return };
+                    for turn in 0.. {
+                        let names = [format!("{life}-{client}-{turn}"), format!("again-{client}")];
+                        for name in names {
+                            let turn = life * 1_000_000 + turn;
+                            match put(&mut stream, &name, &content(&name, turn)) {
+                                Ok(204) => answered.lock().unwrap().insert(name, turn),
+                                Ok(status) => panic!("{status}"),
+                                Err(_) => return,
+                            };
+                        }
+                    }
+                });
+            }
+            while answered.lock().unwrap().len() < (life + 1) * 150 {
+                thread::yield_now();
+            }
+            server.signal("KILL");
+        });
+        drop(server);
+        let server = Server::start(&bench);
+        let answered = answered.lock().unwrap();
+        for (name, turn) in answered.iter() {
+            let (status, found) = server.get(name);
+            assert_eq!(status, 200, "{name} was answered in life {life} and is not there");
+            // Of a name that was being put again, the version under way may have come through.
+            let next = content(name, turn + 1);
+            assert!(found == content(name, *turn) || name.starts_with("again") && found == next, "{name}: {turn}");
+        }
+        server.signal("TERM");
+        assert_eq!(server.end(), Some(0));
+    }
+}
+
+#[test]
+fn told_to_stop_it_finishes_what_is_under_way_and_closes_the_store() {
+    let bench = bench();
+    let server = Server::start(&bench);
+    let mut stream = server.connect().unwrap();
+    stream.write_all(head("PUT", "a", "Content-Length: 10\r\nExpect: 100-continue\r\n").as_bytes()).unwrap();
+    assert_eq!(answered(&mut stream).unwrap(), 100);
+    server.signal("TERM");
+    while server.connect().is_ok() {
+        thread::yield_now();
+    }
+    stream.write_all(b"0123456789").unwrap();
+    assert_eq!(answered(&mut stream).unwrap(), 204);
+    assert_eq!(server.end(), Some(0));
+    let got = bench.run(&["get", "bandwidth:5500001", "a"]).ok();
+    assert_eq!(got.stdout, b"0123456789");
+}
+
+#[test]
+fn it_reads_its_configuration_again_and_keeps_it_when_that_has_mistakes() {
+    let bench = bench();
+    let server = Server::start(&bench);
+    let log = || fs::read_to_string(bench.path("log")).unwrap();
+    assert_eq!(server.get("a").0, 404);
+    bench.file("gateway.toml", CONFIG.replace("[limits]", "[limitz]"));
+    server.signal("HUP");
+    while !log().contains("gateway.toml:3: unknown field `limitz`") {
+        thread::yield_now();
+    }
+    assert_eq!(server.get("a").0, 404, "as it was");
+    bench.file("gateway.toml", CONFIG.replace("bw-hidden-pass", "another"));
+    server.signal("HUP");
+    while server.get("a").0 != 401 {
+        thread::yield_now();
+    }
+    server.signal("INT");
+    assert_eq!(server.end(), Some(0));
+    let log = log();
+    assert!(log.contains("\"method\":\"GET\"") && log.contains("\"status\":401"), "{log}");
+    for secret in ["hidden", "another", "Ynd1c2Vy"] {
+        assert!(!log.contains(secret), "{secret} is in the log: {log}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_told_with_its_line() {
+    let bench = Bench::new();
+    bench.file("gateway.toml", "\n\nlisten = \"everywhere\"\n");
+    let serve = ["serve", "--config", "gateway.toml"];
+    bench.run(&serve).exits(2).says("gateway.toml:3: `listen` is an address and a port");
+    assert!(!bench.store().exists(), "nothing was made for it");
+    bench.run(&["serve", "--config", "absent.toml"]).exits(2).says("absent.toml: the configuration cannot be read");
+    bench.run(&["serve"]).exits(2).says("--config");
+}
+
+/// Kilobytes of memory that the process had at most.
+fn resident_kib_max(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn two_hundred_uploads_and_as_many_downloads_of_100_mb_fit_into_400_mb() {
+    const LEN: usize = 100_000_000;
+    let bench = bench();
+    let server = Server::start(&bench);
+    let piece: Vec<u8> = (0..LEN / 100).map(|at| (at >> 9) as u8).collect();
+    let length = format!("Content-Length: {LEN}\r\n");
+    for name in ["x", "y"] {
+        let mut stream = server.connect().unwrap();
+        stream.write_all(head("PUT", name, &length).as_bytes()).unwrap();
+        stream.write_all(name.as_bytes()).unwrap();
+        (0..100).for_each(|n| stream.write_all(&piece[usize::from(n == 0)..]).unwrap());
+        assert_eq!(answered(&mut stream).unwrap(), 204);
+    }
+    // Each has sent a megabyte and more, or read it, and stays where it is while the others come as far.
+    let mut uploads: Vec<_> = (0..200).map(|_| server.connect().unwrap()).collect();
+    for (n, stream) in uploads.iter_mut().enumerate() {
+        stream.write_all(head("PUT", &format!("u{n}"), &length).as_bytes()).unwrap();
+    }
+    let mut downloads: Vec<_> = (0..200).map(|_| server.connect().unwrap()).collect();
+    for (n, stream) in downloads.iter_mut().enumerate() {
+        stream.write_all(head("GET", ["x", "y"][n % 2], "").as_bytes()).unwrap();
+        assert_eq!(answered(stream).unwrap(), 200);
+    }
+    let mut into = vec![0; piece.len()];
+    for _ in 0..2 {
+        uploads.iter_mut().for_each(|stream| stream.write_all(&piece).unwrap());
+        downloads.iter_mut().for_each(|stream| stream.read_exact(&mut into).unwrap());
+    }
+    // Two of them go to their end.
+    (2..100).for_each(|_| uploads[7].write_all(&piece).unwrap());
+    assert_eq!(answered(&mut uploads[7]).unwrap(), 204);
+    (2..100).for_each(|_| downloads[7].read_exact(&mut into).unwrap());
+    assert!(into == piece);
+    let most = resident_kib_max(&server);
+    assert!(most < 400_000, "{most} KiB");
+}
