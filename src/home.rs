@@ -71,6 +71,10 @@ impl Home {
         self.dir.join("staging")
     }
 
+    pub(crate) fn quarantine(&self) -> PathBuf {
+        self.dir.join("quarantine")
+    }
+
     pub(crate) fn index(&self) -> PathBuf {
         self.dir.join("index")
     }

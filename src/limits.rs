@@ -37,6 +37,10 @@ pub const SIGNING_KEY_ID_LEN_MAX: usize = 32;
 /// Most keys of a signer: one that signs, and those of the grants that are not over.
 pub const SIGNING_KEYS_MAX: usize = 16;
 
+/// Shortest time within which what was deleted can be erased, in milliseconds: each time the index and all segments
+/// that hold any of it are written anew.
+pub const ERASE_WITHIN_MS_MIN: u64 = 60_000;
+
 /// Smallest segment, in bytes: a page of header, and room for records and a footer.
 pub const SEGMENT_LEN_MIN: u64 = 64 << 10;
 

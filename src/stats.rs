@@ -124,6 +124,9 @@ pub struct Health {
     pub damage: Vec<Damage>,
     /// Contents that were found damaged when they were read since, and not put again.
     pub damaged_contents: Vec<Digest>,
+    /// By how much what was deleted is late to be erased, and why, as a sentence; `None`: nothing is, or no time was
+    /// set by [`crate::StoreOptions::erase_within`].
+    pub erasure_overdue: Option<String>,
     /// What opening the store found and did.
     pub recovery: RecoveryReport,
     /// What upkeep did last.
@@ -225,6 +228,7 @@ pub(crate) fn health(engine: &Engine) -> Health {
             trouble: None,
             damage,
             damaged_contents: Vec::new(),
+            erasure_overdue: None,
             recovery,
             last: Activities::default(),
         };
@@ -243,6 +247,7 @@ pub(crate) fn health(engine: &Engine) -> Health {
         trouble: engine.upkeep.trouble(),
         damage,
         damaged_contents: engine.catalog.suspects(),
+        erasure_overdue: engine.upkeep.erasure_overdue(),
         recovery,
         last: engine.upkeep.activities(),
     }

@@ -133,7 +133,8 @@ impl Store {
     }
 
     /// Ends every entry whose time has come and frees what can be freed, now; the background does the same
-    /// behind. Readers do not need it: what has expired is gone for them at once.
+    /// behind. Readers do not need it: what has expired is gone for them at once. Erases what is due for it
+    /// ([`StoreOptions::erase_within`]).
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();
@@ -157,6 +158,10 @@ impl Store {
     /// new segments, and they leave. The background does the same when the store takes more than
     /// [`StoreOptions::space_amplification`] allows. Blobs that are held stay what they are; what was not synced
     /// before is synced.
+    ///
+    /// With [`StoreOptions::erase_within`] it first ends every entry whose time has come, and erases all that was let
+    /// go of by then, due or not: each segment that holds any of it is compacted, worth it or not, and the index is
+    /// built anew.
     ///
     /// A segment in which something that is needed does not stand is left as it is; [`Store::health`] names it.
     ///
@@ -500,5 +505,35 @@ impl Store {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("path", &self.path()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Change;
+    use crate::options::{PutOptions, Upkeep};
+
+    #[test]
+    fn a_reference_that_was_miscounted_is_found_and_counted_right_by_the_next_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Store::options().upkeep(Upkeep::ByHand).open(dir.path()).unwrap();
+        let wrong = |store: &Store| {
+            let report = store.verify(&VerifyOptions::new(), &mut |_| ControlFlow::Continue(())).unwrap();
+            assert_eq!(report.damage_stands(), report.wrong_references > 0);
+            report.wrong_references
+        };
+        let store = open();
+        let account = store.account("5500001").unwrap();
+        let digest = account.put("a", "content", &PutOptions::default()).unwrap().digest;
+        account.copy("a", "b", &PutOptions::default()).unwrap();
+        assert_eq!(wrong(&store), 0);
+        // As if one of its two names had gone without a word.
+        let engine = store.handle.engine().unwrap();
+        let scope = engine.scope("5500001").unwrap();
+        engine.catalog.apply(vec![Change::Unpin { digest, scope }]);
+        assert_eq!((wrong(&store), store.recount().unwrap()), (1, vec![digest]));
+        store.close().unwrap();
+        assert_eq!(wrong(&open()), 0);
     }
 }

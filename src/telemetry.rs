@@ -40,16 +40,16 @@
 //! | `mediacask_catalog_bytes` | gauge: memory of the catalog | |
 //! | `mediacask_index_bytes` | gauge: files of the index | |
 //!
-//! `task` is `sweep`, `compaction`, `verify`, `catalog_checkpoint` or `index_renewal`. No label holds an account, a
-//! name or a digest.
+//! `task` is `sweep`, `compaction`, `erasure`, `verify`, `catalog_checkpoint` or `index_renewal`. No label holds
+//! an account, a name or a digest.
 //!
 //! # Traces
 //!
-//! All of target `mediacask`. Spans: `open`, `recovery` and `close` (info); `sweep`, `compaction`, `verify`,
-//! `catalog_checkpoint` and `index_renewal` (debug); `group`, a group commit (trace). Events: a store opened, damage
-//! found then (warn), a run of upkeep that did something (debug) or failed (warn), writing stopped (error), a call
-//! that failed: of the kinds that tell of the disk (warn) with the message, of others (debug) with the kind alone,
-//! since their messages hold names.
+//! All of target `mediacask`. Spans: `open`, `recovery` and `close` (info); `sweep`, `compaction`, `erasure`,
+//! `verify`, `catalog_checkpoint` and `index_renewal` (debug); `group`, a group commit (trace). Events: a store
+//! opened, damage found then (warn), a run of upkeep that did something (debug) or failed (warn), writing stopped
+//! (error), a call that failed: of the kinds that tell of the disk (warn) with the message, of others (debug) with
+//! the kind alone, since their messages hold names.
 
 use std::time::Duration;
 
@@ -85,6 +85,7 @@ pub(crate) enum Phase {
     Group,
     Sweep,
     Compaction,
+    Erasure,
     Verify,
     CatalogCheckpoint,
     IndexRenewal,
@@ -107,6 +108,7 @@ pub(crate) fn span(phase: Phase) -> Span {
             Phase::Group => tracing::trace_span!(target: "mediacask", "group"),
             Phase::Sweep => tracing::debug_span!(target: "mediacask", "sweep"),
             Phase::Compaction => tracing::debug_span!(target: "mediacask", "compaction"),
+            Phase::Erasure => tracing::debug_span!(target: "mediacask", "erasure"),
             Phase::Verify => tracing::debug_span!(target: "mediacask", "verify"),
             Phase::IndexRenewal => tracing::debug_span!(target: "mediacask", "index_renewal"),
             Phase::CatalogCheckpoint => tracing::debug_span!(target: "mediacask", "catalog_checkpoint"),

@@ -8,6 +8,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use mediacask::{Account, DeleteOptions, Durability, IndexState, ListOptions, PutOptions, Store, Upkeep};
 use scene::{PARTS, Truth, content, happen, options};
@@ -38,6 +39,18 @@ fn names(account: &Account) -> Vec<String> {
 fn index_bytes(store: &Store) -> u64 {
     let files = files_below(&store.path().join("index"));
     files.iter().map(|path| path.metadata().unwrap().len()).sum()
+}
+
+/// Waits for what the background does of its own accord.
+fn wait_for_renewal(store: &Store) -> mediacask::Activity {
+    let begun = Instant::now();
+    loop {
+        if let Some(renewal) = store.health().last.index_renewal {
+            return renewal;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(10), "it was not written anew: {:?}", store.health());
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -72,6 +85,46 @@ fn names_that_were_deleted_give_the_index_its_room_back() {
     let store = Store::options().upkeep(Upkeep::ByHand).open(store.path()).unwrap();
     assert_eq!(names(&store.account("5500001").unwrap()), left);
     assert_eq!(store.health().last.index_renewal.unwrap().counts, renewal.counts);
+}
+
+#[test]
+fn the_background_writes_an_index_anew_that_has_outgrown_its_rows() {
+    let (_dir, store, account) = by_hand();
+    put_all(&account, 0..60_000);
+    assert_eq!(names(&account).len(), 60_000);
+    for thousand in 1..60 {
+        account.purge(&format!("{thousand:03}")).unwrap();
+    }
+    let left = names(&account);
+    store.close().unwrap();
+    let full = index_bytes(&store);
+    let store = Store::open(store.path()).unwrap();
+    let renewal = wait_for_renewal(&store);
+    assert_eq!((renewal.error, renewal.counts[0].1), (None, left.len() as u64));
+    assert!(index_bytes(&store) < full / 4, "{} of {full} bytes", index_bytes(&store));
+    assert_eq!(names(&store.account("5500001").unwrap()), left);
+}
+
+#[test]
+fn the_background_writes_an_index_anew_that_was_slow_to_open() {
+    let disk = FaultDisk::new(21);
+    let open = |upkeep| Store::options().upkeep(upkeep).disk(disk.clone()).open(disk.root()).unwrap();
+    let store = open(Upkeep::ByHand);
+    put_all(&store.account("5500001").unwrap(), 0..100);
+    assert_eq!(names(&store.account("5500001").unwrap()).len(), 100);
+    store.close().unwrap();
+    // What is left of an earlier tree is removed at open; this disk takes its time for that.
+    std::fs::create_dir(disk.root().join("index/00000099.aside")).unwrap();
+    disk.skip_syncs_where(|synced| {
+        if synced.path.ends_with("index") {
+            std::thread::sleep(Duration::from_millis(400));
+        }
+        false
+    });
+    let store = open(Upkeep::Background);
+    let renewal = wait_for_renewal(&store);
+    assert_eq!((renewal.error, renewal.counts[0].1), (None, 100));
+    assert_eq!(names(&store.account("5500001").unwrap()).len(), 100);
 }
 
 #[test]

@@ -87,6 +87,17 @@ struct Behind {
     unsettled: Vec<LetGo>,
     /// Let go for good, for upkeep to free what has a file of its own.
     settled: Vec<LetGo>,
+    /// When something was let go first that upkeep has not been told of, Unix ms.
+    died_ms: Option<u64>,
+}
+
+impl Behind {
+    fn let_go(&mut self, let_go: Vec<LetGo>, now_ms: u64) {
+        if !let_go.is_empty() {
+            self.died_ms.get_or_insert(now_ms);
+        }
+        self.unsettled.extend(let_go);
+    }
 }
 
 impl Commit {
@@ -168,7 +179,7 @@ impl Commit {
                     answers.push(Err(self.poison_if_lasting(error).into()));
                     let unpin = |(digest, scope)| crate::catalog::Change::Unpin { digest, scope };
                     let let_go = self.catalog.apply(rest[0].pins.iter().copied().map(unpin).collect());
-                    self.behind.lock().unsettled.extend(let_go);
+                    self.behind.lock().let_go(let_go, self.clock.now_ms());
                 }
             }
         }
@@ -194,7 +205,7 @@ impl Commit {
             let error = self.poison_if_lasting(error);
             let pins = changes.into_iter().filter(|change| matches!(change, crate::catalog::Change::Unpin { .. }));
             let let_go = self.catalog.apply(pins.collect());
-            self.behind.lock().unsettled.extend(let_go);
+            self.behind.lock().let_go(let_go, self.clock.now_ms());
             answers.extend(admitted.into_iter().map(|done| done.and_then(|_| Err(error.clone().into()))));
             return;
         }
@@ -213,8 +224,9 @@ impl Commit {
 
     /// Counts what is let go as dead, if nothing is outstanding; else once nothing is.
     fn settle(&self, tail: &Tail, let_go: Vec<LetGo>) {
+        let now_ms = self.clock.now_ms();
         let mut behind = self.behind.lock();
-        behind.unsettled.extend(let_go);
+        behind.let_go(let_go, now_ms);
         behind.outstanding = !tail.is_synced();
         if !behind.outstanding {
             let settled = std::mem::take(&mut behind.unsettled);
@@ -351,6 +363,31 @@ impl Commit {
     /// Files of blobs that nobody refers to any more, durably; each is given once.
     pub(crate) fn take_settled(&self) -> Vec<LetGo> {
         std::mem::take(&mut self.behind.lock().settled)
+    }
+
+    /// Takes some of them back that could not be freed.
+    pub(crate) fn return_settled(&self, settled: impl Iterator<Item = LetGo>) {
+        self.behind.lock().settled.extend(settled);
+    }
+
+    /// When something was let go first since this was taken, Unix ms.
+    pub(crate) fn take_first_death(&self) -> Option<u64> {
+        self.behind.lock().died_ms.take()
+    }
+
+    /// The same, left where it is.
+    pub(crate) fn first_death(&self) -> Option<u64> {
+        self.behind.lock().died_ms
+    }
+
+    /// Ends the segment that is written, and begins the next.
+    pub(crate) fn roll(&self) -> Result<()> {
+        self.check_open()?;
+        let mut tail = self.log.tail();
+        self.sync_tail(&mut tail)?;
+        self.log.roll(&mut tail).map_err(|error| self.poison_if_lasting(error))?;
+        self.settle(&tail, Vec::new());
+        Ok(())
     }
 }
 

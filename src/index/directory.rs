@@ -145,6 +145,27 @@ impl Directory {
         begun
     }
 
+    /// Removes every tree but the current one, if there is one on the disk; says whether none is left. While
+    /// somebody reads in another one, nothing is removed: it goes with its last reader.
+    pub(super) fn remove_all_but(&self, current: Option<&Path>) -> bool {
+        if self.census.open() > usize::from(current.is_some()) {
+            return false;
+        }
+        let others = || -> io::Result<Vec<PathBuf>> {
+            let is_tree = |name: &str| number_of(name.strip_suffix(".aside").unwrap_or(name)).is_some();
+            let found = self.list()?.into_iter().filter(|found| is_tree(&found.name));
+            Ok(found.map(|found| self.path.join(found.name)).filter(|path| Some(&**path) != current).collect())
+        };
+        for path in others().unwrap_or_default() {
+            if path.extension().is_some() {
+                tree::remove(&*self.disk, &path);
+            } else {
+                tree::discard(&*self.disk, &path);
+            }
+        }
+        others().is_ok_and(|left| left.is_empty())
+    }
+
     /// Waits until all trees are closed.
     pub(super) fn wait_for_none(&self) {
         self.census.wait_for(0);
@@ -153,15 +174,6 @@ impl Directory {
     /// Waits until one tree is open, or none; not for ever.
     pub(super) fn wait_for_one(&self) {
         self.census.wait_for(1);
-    }
-
-    /// Whether there is no more than one tree, set aside ones counted; those whose removal failed are removed now.
-    pub(super) fn is_alone(&self) -> bool {
-        let found = self.list().unwrap_or_default();
-        let aside = found.iter().filter(|found| found.name.strip_suffix(".aside").is_some_and(is_number));
-        aside.for_each(|found| tree::remove(&*self.disk, &self.path.join(&found.name)));
-        let left = self.list().unwrap_or_default();
-        left.iter().filter(|found| is_number(found.name.strip_suffix(".aside").unwrap_or(&found.name))).count() <= 1
     }
 
     pub(super) fn bytes_on_disk(&self) -> u64 {
@@ -193,10 +205,6 @@ fn bytes_in(disk: &dyn Disk, dir: &Path) -> u64 {
 fn number_of(name: &str) -> Option<u64> {
     let number = name.parse().ok()?;
     (name_of(number) == name).then_some(number)
-}
-
-fn is_number(name: &str) -> bool {
-    number_of(name).is_some()
 }
 
 fn name_of(number: u64) -> String {

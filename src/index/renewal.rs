@@ -193,7 +193,22 @@ impl Index {
     /// Whether the files of the current rows are the only ones; waits for those who read others, but not for ever.
     pub(crate) fn is_alone(&self) -> bool {
         self.directory.wait_for_one();
-        self.directory.is_alone()
+        self.remove_leftovers()
+    }
+
+    /// Removes what failures have left of other rows on the disk; says whether nothing is left of them. Rows that
+    /// somebody still reads go with the last reader.
+    pub(crate) fn remove_leftovers(&self) -> bool {
+        let _one = self.exchange.lock();
+        // While the fresh tree is opened again, nobody has it open.
+        if self.renewal.lock().is_some() {
+            return false;
+        }
+        match &*self.rows() {
+            Rows::Tree(tree) => self.directory.remove_all_but(Some(tree.dir())),
+            Rows::Memory(_) => self.directory.remove_all_but(None),
+            Rows::Closed => false,
+        }
     }
 
     /// About how many bytes the current rows would take if they were written anew, with so many of them: as long

@@ -62,6 +62,11 @@ pub(super) struct Census {
 }
 
 impl Census {
+    /// How many trees are open.
+    pub(super) fn open(&self) -> usize {
+        *self.open.lock()
+    }
+
     /// Waits until no more than `count` trees are open, but not for ever: who reads may be held up by the disk.
     pub(super) fn wait_for(&self, count: usize) {
         let mut open = self.open.lock();

@@ -72,6 +72,10 @@ pub(crate) struct BlobFiles {
     known: Mutex<HashSet<String>>,
     /// Guards how many hold off removals, and what waits for them.
     held: Mutex<Held>,
+    /// Guards the subdirectories of which files were removed that a crash may bring back.
+    removed: Mutex<HashSet<PathBuf>>,
+    /// Guards the files that no record names, and that were kept at open since one that is damaged may.
+    unnamed: Mutex<Vec<BlobFileName>>,
 }
 
 #[derive(Default)]
@@ -90,7 +94,9 @@ impl Drop for Hold<'_> {
         if held.by == 0 {
             for name in std::mem::take(&mut held.removals) {
                 // One that stays is removed when the store is opened again.
-                let _ = self.0.disk.unlink(&self.0.path_of(&name));
+                let path = self.0.path_of(&name);
+                let _ = self.0.disk.unlink(&path);
+                self.0.note_removal(path);
             }
         }
     }
@@ -98,7 +104,16 @@ impl Drop for Hold<'_> {
 
 impl BlobFiles {
     pub(crate) fn new(disk: Arc<dyn Disk>, staging: PathBuf, files: PathBuf) -> BlobFiles {
-        BlobFiles { disk, staging, files, open: Mutex::default(), known: Mutex::default(), held: Mutex::default() }
+        BlobFiles {
+            disk,
+            staging,
+            files,
+            open: Mutex::default(),
+            known: Mutex::default(),
+            held: Mutex::default(),
+            removed: Mutex::default(),
+            unnamed: Mutex::default(),
+        }
     }
 
     fn directory_of(&self, digest: &Digest) -> (String, PathBuf) {
@@ -172,8 +187,9 @@ impl BlobFiles {
         Ok(opened)
     }
 
-    /// Removes the file of a blob nobody refers to. Readers that have it mapped keep it. Not synced: should a
-    /// crash bring it back, no record names it, and recovery removes it again.
+    /// Removes the file of a blob nobody refers to. Readers that have it mapped keep it. Not synced,
+    /// unless that is [asked for](BlobFiles::sync_removals): should a crash bring it back, no record names it, and
+    /// recovery removes it again.
     pub(crate) fn remove(&self, name: &BlobFileName) -> Result<()> {
         let path = self.path_of(name);
         self.open.lock().remove(&name.id);
@@ -184,9 +200,43 @@ impl BlobFiles {
         }
         drop(held);
         match self.disk.unlink(&path) {
-            Err(error) if error.kind() != IoKind::NotFound => Err(Error::io("remove", &path, error)),
-            _ => Ok(()),
+            Err(error) if error.kind() != IoKind::NotFound => return Err(Error::io("remove", &path, error)),
+            _ => {}
         }
+        self.note_removal(path);
+        Ok(())
+    }
+
+    fn note_removal(&self, mut path: PathBuf) {
+        path.pop();
+        self.removed.lock().insert(path);
+    }
+
+    /// Makes it last that files were removed; says whether all of them are, and none is held.
+    pub(crate) fn sync_removals(&self) -> Result<bool> {
+        let is_held = !self.held.lock().removals.is_empty();
+        let mut removed = std::mem::take(&mut *self.removed.lock());
+        // What was uploaded in vain, or has another name now.
+        removed.insert(self.staging.clone());
+        for directory in &removed {
+            if let Err(error) = self.disk.sync_dir(directory) {
+                self.removed.lock().extend(removed.iter().cloned());
+                return Err(Error::io("sync the directory", directory, error));
+            }
+        }
+        Ok(!is_held)
+    }
+
+    /// Takes down files that no record names, and that are kept.
+    pub(crate) fn keep_unnamed(&self, names: Vec<BlobFileName>) {
+        *self.unnamed.lock() = names;
+    }
+
+    /// One of those that are still there.
+    pub(crate) fn unnamed(&self) -> Option<PathBuf> {
+        let mut unnamed = self.unnamed.lock();
+        unnamed.retain(|name| self.disk.open(&self.path_of(name), Access::Read).is_ok());
+        unnamed.first().map(|name| self.path_of(name))
     }
 
     /// Keeps every file there is where it is, until the guard is dropped.

@@ -135,6 +135,16 @@ impl Rows {
         }
     }
 
+    /// How many puts, ends and blobs there are.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        (self.puts.len() as u64, self.ends.len() as u64, self.blobs.len() as u64)
+    }
+
+    /// Sequence and offset of the oldest end.
+    pub(crate) fn first_end(&self) -> Option<(u64, u32)> {
+        self.ends.iter().map(|end| (end.sequence, end.offset)).min()
+    }
+
     /// Offset of the put or end that was written last.
     pub(crate) fn last_op(&self) -> Option<u32> {
         self.puts.iter().map(|put| put.offset).chain(self.ends.iter().map(|end| end.offset)).max()
@@ -325,6 +335,16 @@ impl<'a> FooterView<'a> {
 
     pub(crate) fn ends(&self) -> impl Iterator<Item = EndRow> + '_ {
         (0..self.ends).map(|n| self.end(n))
+    }
+
+    /// How many puts, ends and blobs there are.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        (self.puts as u64, self.ends as u64, self.blobs as u64)
+    }
+
+    /// Sequence and offset of the oldest end.
+    pub(crate) fn first_end(&self) -> Option<(u64, u32)> {
+        self.ends().map(|end| (end.sequence, end.offset)).min()
     }
 
     /// How many puts have an expiry.

@@ -91,6 +91,8 @@ struct Active {
     rewritten: bool,
     /// Gone on with after a clean close: its range of sequence numbers is yet to be opened.
     unopened: bool,
+    /// Behind its end there may be what an earlier life has left, or a write that failed.
+    has_remains: bool,
 }
 
 /// What the log has done since it was opened.
@@ -122,6 +124,8 @@ pub(crate) struct Log {
     pub(crate) missing: Vec<u32>,
     /// The first segment that this process may begin; ids are never used twice.
     first_own: u32,
+    /// Whether files that held content become spares.
+    recycles: bool,
     pub(crate) counters: Counters,
 }
 
@@ -137,6 +141,8 @@ pub(crate) struct Found {
     pub(crate) missing: Vec<u32>,
     /// Where this process's sequence numbers begin.
     pub(crate) first_sequence: u64,
+    /// Whether files that held content become spares.
+    pub(crate) recycles: bool,
     /// The segment to go on with, its end and its rows, after a clean close.
     pub(crate) resume: Option<(Arc<Segment>, u64, Rows)>,
 }
@@ -150,6 +156,7 @@ impl Log {
             rows,
             rewritten: true,
             unopened: true,
+            has_remains: true,
         });
         let spares = found.spares.into_iter().map(|(path, len, rewritten)| Spare { path, len, rewritten });
         let (dir, staging) = found.dirs;
@@ -169,6 +176,7 @@ impl Log {
             spares: Mutex::new(spares.collect()),
             missing: found.missing,
             first_own: found.next_segment,
+            recycles: found.recycles,
             counters: Counters::default(),
         }
     }
@@ -262,6 +270,7 @@ impl Log {
         let segment = &active.segment;
         if let Err(error) = segment.file.write_at(&slices, group.start) {
             let error = Error::io("append to", &segment.path, error);
+            active.has_remains = true;
             // A record whose first bytes are zeros does not stand, nor does one behind it whose
             // predecessor is missing. Synced, so that no power cut brings back what was refused.
             let head = [IoSlice::new(&zeros[..record::HEADER_LEN])];
@@ -318,6 +327,19 @@ impl Log {
         Ok(())
     }
 
+    /// Whether in a complete segment something may stand of which its footer does not tell. Who wrote all of it has
+    /// told of all; recovery, which sealed it after a crash and cut it to size, only of what stood by then.
+    pub(crate) fn may_have_gaps(&self, segment: &Segment) -> bool {
+        let is_of_recovery = !segment.is_compacted() && !is_whole_segment(segment.len(), self.segment_len);
+        is_of_recovery || segment.footer_is_damaged()
+    }
+
+    /// Ends the active segment, if there is one, and begins the next: so that the one may leave the log.
+    pub(crate) fn roll(&self, tail: &mut Tail) -> Result<()> {
+        let spare = self.take_spare(tail, Room::Reserve, RECORDS_AT + Rows::new().footer_len(0, 0) + 2 * PAGE)?;
+        self.seal(tail).and_then(|()| self.begin(tail, &spare)).inspect_err(|_| self.spares.lock().push(spare))
+    }
+
     /// Begins the next segment in a spare. A crash
     /// 1. before the rename leaves a spare;
     /// 2. after it, a segment without records, which recovery finds in order.
@@ -328,7 +350,8 @@ impl Log {
         tail.next_segment += 1;
         let (end, rows) = (RECORDS_AT, Rows::new());
         let rewritten = spare.rewritten;
-        tail.active = Some(Active { segment, end, synced: end, rows, rewritten, unopened: false });
+        let (unopened, has_remains) = (false, rewritten);
+        tail.active = Some(Active { segment, end, synced: end, rows, rewritten, unopened, has_remains });
         Ok(())
     }
 
@@ -428,6 +451,11 @@ impl Tail {
     /// The rows of the active segment.
     pub(crate) fn rows(&self) -> Option<(&Arc<Segment>, &Rows)> {
         self.active.as_ref().map(|active| (&active.segment, &active.rows))
+    }
+
+    /// Whether behind the end of the active segment there may be what nobody has written there since.
+    pub(crate) fn has_remains(&self) -> bool {
+        self.active.as_ref().is_some_and(|active| active.has_remains)
     }
 
     pub(crate) fn next_segment(&self) -> u32 {

@@ -215,6 +215,29 @@ impl Segment {
         Ok(super::record::chunk_crcs(&body).enumerate().all(|(n, crc)| blob.crc(n) == Some(crc)))
     }
 
+    /// Whether there is something between the records of this sealed segment, where one does not stand.
+    pub(crate) fn has_gaps(&self) -> Result<bool> {
+        let mut has_gaps = false;
+        self.walk(RECORDS_AT, self.records_end(), &mut |_, _, _| (), &mut |_, _| has_gaps = true)?;
+        Ok(has_gaps)
+    }
+
+    /// Whether anything but zeros lies between the records and the footer of this sealed segment: what an earlier
+    /// life of the file has left there, or a write that failed.
+    pub(crate) fn has_remains(&self) -> Result<bool> {
+        const STRIDE: u64 = 1 << 20;
+        let Some(trailer) = self.trailer.get() else { return Ok(false) };
+        let (mut at, end) = (trailer.records_end, self.len() - trailer.footer_len);
+        while at < end {
+            let len = STRIDE.min(end - at);
+            if self.bytes(at, len as usize)?.iter().any(|byte| *byte != 0) {
+                return Ok(true);
+            }
+            at += len;
+        }
+        Ok(false)
+    }
+
     /// What `ask` finds in the footer of this sealed segment; its rows are read from the records when
     /// the footer is damaged, and then they answer.
     pub(crate) fn with_footer<T>(
@@ -293,6 +316,16 @@ impl Segment {
 /// What is asked of a sealed segment's footer, or of its records.
 #[allow(clippy::redundant_closure_for_method_calls)] // The methods themselves are not general enough.
 impl Segment {
+    /// How many puts, ends and blobs were written.
+    pub(crate) fn counts(&self, secret: &Secret) -> Result<(u64, u64, u64)> {
+        self.with_footer(secret, |footer| footer.counts(), Rows::counts)
+    }
+
+    /// Sequence and offset of the oldest end.
+    pub(crate) fn first_end(&self, secret: &Secret) -> Result<Option<(u64, u32)>> {
+        self.with_footer(secret, |footer| footer.first_end(), Rows::first_end)
+    }
+
     /// Offset of the put or end that was written last.
     pub(crate) fn last_op(&self, secret: &Secret) -> Result<Option<u32>> {
         self.with_footer(secret, |footer| footer.last_op(), Rows::last_op)

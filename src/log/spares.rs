@@ -1,8 +1,8 @@
 //! Spares: room that waits to be written, ahead of need.
 //!
 //! A spare is a file of a whole segment's length under a name of its own. Some were allocated; most had an
-//! earlier life as a segment, and writing them again costs the disk the least. One is kept in reserve: on a full
-//! disk compaction gathers into it what still counts.
+//! earlier life as a segment, and writing them again costs the disk the least; where what was deleted is to be
+//! erased, none has. One is kept in reserve: on a full disk compaction gathers into it what still counts.
 
 use std::io::ErrorKind as IoKind;
 use std::path::PathBuf;
@@ -154,7 +154,9 @@ impl Log {
         let facts = file.facts().map_err(|e| Error::io("look at", &path, e))?;
         let wanted = {
             let spares = self.spares.lock();
-            len == self.segment_len() && spares.len() + more < SPARES_MIN.max(self.table.read().len() / 16)
+            self.recycles
+                && len == self.segment_len()
+                && spares.len() + more < SPARES_MIN.max(self.table.read().len() / 16)
         };
         let unseen = watched && !map::is_mapped(facts.id) && fork::forks() == forks;
         let alone = unseen && facts.links == 1 && facts.mode & 0o777 == 0o600;

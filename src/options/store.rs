@@ -7,7 +7,7 @@ use super::invalid;
 use crate::clock::Clock;
 use crate::disk::{Disk, files::RealDisk};
 use crate::error::Result;
-use crate::limits::{SEGMENT_LEN_MAX, SEGMENT_LEN_MIN};
+use crate::limits::{ERASE_WITHIN_MS_MIN, SEGMENT_LEN_MAX, SEGMENT_LEN_MIN};
 
 /// When a write is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -76,6 +76,7 @@ pub struct StoreOptions {
     pub(crate) index_cache_bytes: u64,
     pub(crate) space_amplification: f64,
     pub(crate) events_keep: Duration,
+    pub(crate) erase_within: Option<Duration>,
     pub(crate) clock: Clock,
     pub(crate) disk: Arc<dyn Disk>,
 }
@@ -94,6 +95,7 @@ impl Default for StoreOptions {
             index_cache_bytes: 64 << 20,
             space_amplification: 1.3,
             events_keep: Duration::from_hours(1),
+            erase_within: None,
             clock: Clock::system(),
             disk: Arc::new(RealDisk),
         }
@@ -183,6 +185,42 @@ impl StoreOptions {
         self
     }
 
+    /// What was deleted, overwritten or has expired is in no file of the store when this long has passed: neither its
+    /// bytes nor its name, metadata or other facts. At least a minute: each time, everything that shares a segment
+    /// with it is written anew, and so is the index. Default: it is gone for readers at once, and from the disk when
+    /// its room is needed.
+    ///
+    /// The background begins when half of the time has passed, and before that does nothing more than without this;
+    /// [`crate::Health::erasure_overdue`] tells when the deadline could not be kept, and [`crate::Activities::erasure`]
+    /// what was done last. With [`Upkeep::ByHand`], [`crate::Store::sweep`] erases what is due and is to be called
+    /// at least every half of the time; [`crate::Store::compact`] erases at once what was deleted by then. What an
+    /// earlier process has left counts from when the last erasure began that the store knows of; where it knows of
+    /// none, it is due at once.
+    ///
+    /// No segment is written over any more, so each one is allocated anew. What repair has set aside in
+    /// `quarantine/` goes, too, when it has been there for half of the time. Left are: names of accounts; the digest
+    /// of what an entry replaced, within that entry; copies outside of the store's directory; and what the disk
+    /// itself keeps of blocks that were freed. Where something that is needed is damaged, the segment it
+    /// stands in stays until the content is put again or repair has set it aside ([`crate::Store::verify`]).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let options = mediacask::Store::options().upkeep(mediacask::Upkeep::ByHand);
+    /// use std::time::Duration;
+    /// let store = options.erase_within(Duration::from_secs(24 * 3600)).open(dir.path())?;
+    /// let media = store.account("5500001")?;
+    /// media.put("passport.png", "\x89PNG", &Default::default())?;
+    /// media.delete("passport.png", &Default::default())?;
+    /// store.compact()?; // by hand: at once
+    /// assert!(store.health().last.erasure.is_some());
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
+    #[must_use]
+    pub fn erase_within(mut self, at_most: Duration) -> StoreOptions {
+        self.erase_within = Some(at_most);
+        self
+    }
+
     /// Where the store reads the time. Default: the machine's clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> StoreOptions {
@@ -217,6 +255,13 @@ impl StoreOptions {
             return Err(invalid(format!(
                 "a file threshold of {} bytes was asked for; beyond 4 MiB the segments must be set larger, too",
                 self.file_threshold
+            )));
+        }
+        let shortest = Duration::from_millis(ERASE_WITHIN_MS_MIN);
+        if let Some(within) = self.erase_within.filter(|within| *within < shortest) {
+            return Err(invalid(format!(
+                "what is deleted was to be erased within {within:?}; it takes {shortest:?} at least, since each \
+                 time the index and what shares a segment with it are written anew"
             )));
         }
         if !(1.05..=100.0).contains(&self.space_amplification) {

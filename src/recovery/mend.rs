@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{End, Replay};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Result};
-use crate::log::blob_files::BlobFiles;
+use crate::log::blob_files::{BlobFileName, BlobFiles};
 use crate::log::format::next_range;
 use crate::log::segment::Segment;
 use crate::log::{Found, Log, Position, is_whole_segment};
@@ -42,6 +42,10 @@ impl Replay {
                 self.segments.push(Arc::new(sealed));
             }
         }
+        let recycles = options.erase_within.is_none();
+        let (spares, erased): (Vec<_>, Vec<_>) =
+            self.spares.drain(..).partition(|(_, _, rewritten)| recycles || !rewritten);
+        self.leftover.extend(erased.into_iter().map(|(path, ..)| path));
         let retired = std::mem::take(&mut self.retired);
         let (gone, segments): (Vec<_>, Vec<_>) = self
             .segments
@@ -65,19 +69,25 @@ impl Replay {
             self.disk.remove_dir_all(path).map_err(|e| Error::io("remove", path, e))?;
         }
         files.empty_staging()?;
+        // Only after a replay without damage: else an entry that does not stand may have them.
         if self.damage.is_empty() {
-            remove_unnamed(files, &segments, catalog)?;
+            for name in unnamed(files, &segments, catalog)? {
+                files.remove(&name)?;
+            }
+        } else if let Ok(names) = unnamed(files, &segments, catalog) {
+            files.keep_unnamed(names);
         }
         let last = segments.iter().rfind(|segment| !segment.is_compacted());
         let predecessor = last.map(|s| Position { segment: s.id(), offset: s.records_end() }).unwrap_or_default();
         let found = Found {
             dirs: (self.dir, self.staging),
             segments,
-            spares: self.spares,
+            spares,
             predecessor,
             next_segment: self.next_segment,
             missing: [self.missing, self.unreadable].concat(),
             first_sequence,
+            recycles,
             resume,
         };
         Ok(Log::new(self.disk, self.secret, options.segment_len, found))
@@ -93,22 +103,19 @@ impl Replay {
     }
 }
 
-/// Removes blob files that no content stands in: what a crash left between rename and record, or between
-/// record and removal. Only after a replay without damage.
-fn remove_unnamed(files: &BlobFiles, segments: &[Arc<Segment>], catalog: &Catalog) -> Result<()> {
+/// Blob files that no content stands in: what a crash left between rename and record, or between record and
+/// removal.
+fn unnamed(files: &BlobFiles, segments: &[Arc<Segment>], catalog: &Catalog) -> Result<Vec<BlobFileName>> {
     let found = files.list()?;
     if found.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut named = HashSet::new();
     for place in catalog.file_places() {
         let Some(segment) = segments.iter().find(|segment| segment.id() == place.segment) else { continue };
-        let Some((header, head)) = segment.record(place.record_at())? else { return Ok(()) };
-        let Some(blob) = crate::log::record::BlobView::decode(&header, &head) else { return Ok(()) };
+        let Some((header, head)) = segment.record(place.record_at())? else { return Ok(Vec::new()) };
+        let Some(blob) = crate::log::record::BlobView::decode(&header, &head) else { return Ok(Vec::new()) };
         named.extend(blob.file);
     }
-    for (name, _) in found.iter().filter(|(name, _)| !named.contains(&name.id)) {
-        files.remove(name)?;
-    }
-    Ok(())
+    Ok(found.into_iter().map(|(name, _)| name).filter(|name| !named.contains(&name.id)).collect())
 }

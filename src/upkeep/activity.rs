@@ -50,6 +50,8 @@ pub struct Activities {
     pub sweep: Option<Activity>,
     /// Segments were compacted.
     pub compaction: Option<Activity>,
+    /// What was deleted was erased. `late_ms` tells by how much the deadline was missed.
+    pub erasure: Option<Activity>,
     /// What is stored was read and checked.
     pub verify: Option<Activity>,
     /// The catalog was written down.
@@ -63,19 +65,22 @@ pub struct Activities {
 pub(crate) enum Task {
     Sweep,
     Compaction,
+    Erasure,
     Verify,
     CatalogCheckpoint,
     IndexRenewal,
 }
 
 impl Task {
-    const ALL: [Task; 5] = [Task::Sweep, Task::Compaction, Task::Verify, Task::CatalogCheckpoint, Task::IndexRenewal];
+    const ALL: [Task; 6] =
+        [Task::Sweep, Task::Compaction, Task::Erasure, Task::Verify, Task::CatalogCheckpoint, Task::IndexRenewal];
 
     /// A run begins: the span of it, and when that was.
     pub(crate) fn begin(self) -> (Span, Instant) {
         let phase = match self {
             Task::Sweep => Phase::Sweep,
             Task::Compaction => Phase::Compaction,
+            Task::Erasure => Phase::Erasure,
             Task::Verify => Phase::Verify,
             Task::CatalogCheckpoint => Phase::CatalogCheckpoint,
             Task::IndexRenewal => Phase::IndexRenewal,
@@ -87,6 +92,7 @@ impl Task {
         match self {
             Task::Sweep => "sweep",
             Task::Compaction => "compaction",
+            Task::Erasure => "erasure",
             Task::Verify => "verify",
             Task::CatalogCheckpoint => "catalog_checkpoint",
             Task::IndexRenewal => "index_renewal",
@@ -105,6 +111,7 @@ impl Activities {
         match task {
             Task::Sweep => &mut self.sweep,
             Task::Compaction => &mut self.compaction,
+            Task::Erasure => &mut self.erasure,
             Task::Verify => &mut self.verify,
             Task::CatalogCheckpoint => &mut self.catalog_checkpoint,
             Task::IndexRenewal => &mut self.index_renewal,
@@ -174,6 +181,10 @@ impl Kept {
         };
         let last = read().ok().and_then(|text| Activities::decode(&text)).unwrap_or_default();
         Kept { last, ..Kept::default() }
+    }
+
+    pub(super) fn last(&self) -> &Activities {
+        &self.last
     }
 }
 

@@ -17,7 +17,7 @@ use crate::log::record::OpView;
 use crate::log::segment::Segment;
 
 /// Most segments that one turn frees.
-const VICTIMS_MAX: usize = 32;
+pub(super) const VICTIMS_MAX: usize = 32;
 /// An old segment is taken before younger ones that hold more dead, when this share of it is dead.
 const WORTH_OLD: u64 = 4;
 /// A compacted segment of at most this share of a full one is small; so many of them are gathered together.
@@ -104,7 +104,7 @@ impl Upkeep {
 
     /// Leaves the ends that are needed for what stays; gives the most bytes that they take. `None` when one of them
     /// does not stand: its segment is left alone.
-    fn keep_needed_ends(
+    pub(super) fn keep_needed_ends(
         &self,
         compactor: &mut Compactor,
         batch: &mut [Victim],

@@ -23,15 +23,18 @@
 //! reaches the disk step by step, no more than two under way, and pauses follow, the longer the less is needed.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::copier::Stop;
 use super::recycler::Freed;
+use super::survivors::Victim;
 use super::{Counts, Task, Upkeep};
 use crate::commit::brake::Taken;
 use crate::commit::request::{Done, Refused, Request};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::gather::frame_len;
+use crate::log::segment::Segment;
 use crate::recovery::Damage;
 
 /// A segment is worth compacting when this share of it is freed, or this when there is no room.
@@ -68,6 +71,11 @@ pub(super) enum Effort {
     All { pressed: bool },
 }
 
+/// Chooses what a turn compacts, for a new segment that has so much room. Given the segments that may leave, and all
+/// there are.
+pub(super) type Choose<'a> =
+    &'a mut dyn FnMut(&mut Compactor, (&[Arc<Segment>], &[Arc<Segment>]), u64) -> Result<Option<Vec<Victim>>>;
+
 /// What is remembered between turns.
 #[derive(Default)]
 pub(crate) struct Compactor {
@@ -92,10 +100,18 @@ impl Counts for CompactReport {
 }
 
 impl CompactReport {
-    fn add(&mut self, freed: Freed) {
+    pub(super) fn add(&mut self, freed: Freed) {
         self.segments_freed += freed.segments;
         self.files_freed += freed.files;
         self.bytes_freed += freed.bytes;
+    }
+
+    pub(super) fn include(&mut self, turn: CompactReport) {
+        self.segments_compacted += turn.segments_compacted;
+        self.segments_freed += turn.segments_freed;
+        self.files_freed += turn.files_freed;
+        self.bytes_rewritten += turn.bytes_rewritten;
+        self.bytes_freed += turn.bytes_freed;
     }
 }
 
@@ -132,7 +148,7 @@ impl Upkeep {
             prepared => prepared.map(|()| false),
         };
         // What is dead already leaves first: then there may be room.
-        let mut report = CompactReport::default();
+        let mut report = self.erase_by_hand()?;
         report.add(self.free_the_dead()?);
         loop {
             let turn = match self.compact(Effort::All { pressed: pressed(self)? }) {
@@ -141,11 +157,7 @@ impl Upkeep {
                 outcome => outcome?,
             };
             let Some(turn) = turn else { return Ok(report) };
-            report.segments_compacted += turn.segments_compacted;
-            report.segments_freed += turn.segments_freed;
-            report.files_freed += turn.files_freed;
-            report.bytes_rewritten += turn.bytes_rewritten;
-            report.bytes_freed += turn.bytes_freed;
+            report.include(turn);
         }
     }
 
@@ -239,8 +251,13 @@ impl Upkeep {
         self.keep_activity(Task::Compaction, begun, outcome).map(|_| true)
     }
 
-    /// One turn; `None` when nothing is worth it. See the steps above.
+    /// One turn; `None` when nothing is worth it.
     fn compact(&self, effort: Effort) -> Result<Option<CompactReport>> {
+        self.compact_what(effort, &mut |compactor, segments, room| self.choose(compactor, segments, effort, room))
+    }
+
+    /// One turn with what `choose` has chosen, if anything. See the steps above.
+    pub(super) fn compact_what(&self, effort: Effort, choose: Choose<'_>) -> Result<Option<CompactReport>> {
         let mut compactor = self.compactor.lock();
         let mut recycler = self.recycler.lock();
         if recycler.stopped {
@@ -253,8 +270,9 @@ impl Upkeep {
             let candidates: Vec<_> = all.iter().filter(|segment| may_leave(segment)).cloned().collect();
             let (mut room, mut no_room) = (self.log.segment_len(), None);
             loop {
-                let chosen = self.choose(&mut compactor, (&candidates, &all), effort, room)?;
-                let Some(batch) = chosen else { return no_room.map_or(Ok(None), Err) };
+                let Some(batch) = choose(&mut compactor, (&candidates, &all), room)? else {
+                    return no_room.map_or(Ok(None), Err);
+                };
                 let mut begun = Instant::now();
                 let mut pause = |_| {
                     let outcome = self.breathe(effort.pause(begun.elapsed(), self.log.segment_len()));
@@ -309,5 +327,19 @@ impl Upkeep {
 
     pub(super) fn pass_over(&self, compactor: &mut Compactor, id: u32) {
         compactor.passed_over.insert(id, self.catalog.live(id).bytes);
+    }
+
+    /// Tries a segment again that was left as it is: something there may be sound again, or dead.
+    pub(super) fn take_up_again(&self, compactor: &mut Compactor, id: u32) {
+        if compactor.passed_over.remove(&id).is_some() {
+            let path = self.log.path_of(id);
+            self.damage.lock().retain(|known| known.path != path);
+        }
+    }
+
+    /// Whether a segment was left as it is, and not taken up again.
+    pub(super) fn is_left_alone(&self, id: u32) -> bool {
+        let path = self.log.path_of(id);
+        self.damage.lock().iter().any(|known| known.path == path)
     }
 }

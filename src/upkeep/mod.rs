@@ -8,6 +8,7 @@
 //! recycle     segments and files that nobody needs make room (recycler.rs)
 //! renew       the index is written anew when its files are far too large, or were slow to open (renewer.rs)
 //! compact     what is needed in segments that hold much dead is gathered elsewhere (compactor.rs)
+//! erase       what was deleted is gone from all files within a stated time (eraser.rs)
 //! prepare     the next segment, ahead of need
 //! verify      by hand: everything is read again, and what is damaged put right or set aside (verifier/)
 //! ```
@@ -23,6 +24,7 @@ mod chooser;
 mod compactor;
 mod copier;
 mod ends;
+mod eraser;
 mod recycler;
 mod renewer;
 mod survivors;
@@ -55,6 +57,7 @@ use applier::Applier;
 use checkpointer::Checkpointer;
 pub use compactor::CompactReport;
 use compactor::Compactor;
+use eraser::{Eraser, Owed};
 use recycler::Recycler;
 use renewer::Renewer;
 use sweeper::Sweeper;
@@ -150,14 +153,20 @@ pub(crate) struct Upkeep {
     os_sync_interval: Duration,
     space_amplification: f64,
     events_keep: Duration,
+    erase_within: Option<Duration>,
     /// Guards when it was last looked whether something waits to be synced.
     synced: Mutex<Instant>,
-    /// Guards where the index stands in the log. Taken before all other locks of upkeep.
+    /// Guards where the index stands in the log. Taken before all other locks of upkeep but the eraser's and the
+    /// renewer's.
     pub(crate) applier: Mutex<Applier>,
     /// Guards that one thread renews the index at a time. Taken before the applier's.
     renewer: Mutex<Renewer>,
     /// Guards how far each segment's expiries were walked.
     sweeper: Mutex<Sweeper>,
+    /// Guards that one thread erases at a time. Taken before all other locks of upkeep, and by nobody who repairs.
+    eraser: Mutex<Eraser>,
+    /// Guards what is to be erased, and by when. Held for moments.
+    owed: Mutex<Owed>,
     /// Guards that one thread compacts at a time. Taken before the recycler's.
     compactor: Mutex<Compactor>,
     /// Guards that one thread frees at a time. Taken before the checkpointer's.
@@ -187,6 +196,8 @@ struct Rounds {
     compacted: u64,
     /// When the disk had no room for a checkpoint.
     full: Option<Instant>,
+    /// There is more to erase at once.
+    is_erasing: bool,
 }
 
 /// The parts upkeep works on.
@@ -214,6 +225,8 @@ impl Upkeep {
         if let Some((segment, rows)) = log.tail().rows() {
             rows.puts.iter().for_each(|row| catalog.will_expire(segment.id(), row.expires_ms, row.key, row.sequence));
         }
+        let opened_ms = clock.now_ms();
+        let owed = Owed::at_open(log.segments().is_empty(), activities.lock().last().erasure.as_ref());
         Upkeep {
             log,
             catalog,
@@ -226,10 +239,13 @@ impl Upkeep {
             os_sync_interval: options.os_sync_interval,
             space_amplification: options.space_amplification,
             events_keep: options.events_keep,
+            erase_within: options.erase_within,
             synced: Mutex::new(Instant::now()),
             applier,
             renewer: Mutex::default(),
             sweeper,
+            eraser: Mutex::new(Eraser::new(opened_ms)),
+            owed: Mutex::new(owed),
             compactor: Mutex::default(),
             recycler: Mutex::default(),
             checkpointer,
@@ -263,11 +279,12 @@ impl Upkeep {
 
     fn run(&self) {
         let now = Instant::now();
-        let mut rounds = Rounds { flushed: now, compacted: 0, full: None };
+        let mut rounds = Rounds { flushed: now, compacted: 0, full: None, is_erasing: false };
         loop {
             let next = self.sweeper.lock().next_due(&self.log, &self.catalog, self.clock.now_ms());
             let longest = if self.commit.is_behind() { self.os_sync_interval.min(IDLE) } else { IDLE };
             let longest = self.renewal_waits(longest);
+            let longest = if std::mem::take(&mut rounds.is_erasing) { Duration::ZERO } else { longest };
             if !self.signal.sleep(next.map_or(longest, |ms| longest.min(Duration::from_millis(ms)))) {
                 return;
             }
@@ -335,6 +352,9 @@ impl Upkeep {
                 }
             }
         }
+        let erased = self.erase_if_due();
+        rounds.is_erasing = matches!(erased, Ok(true));
+        self.note(erased.map(drop));
     }
 
     fn note(&self, outcome: Result<()>) {
@@ -373,8 +393,10 @@ impl Upkeep {
             outcome => outcome?,
         }
         let freed = self.recycle()?;
+        let erased = self.erase_due_by_hand()?;
         self.note(self.log.prepare_spare());
         self.note(self.renew_index_by_hand());
-        Ok(SweepReport { expired, segments_freed: freed.segments, files_freed: freed.files })
+        let segments_freed = freed.segments + erased.segments_freed;
+        Ok(SweepReport { expired, segments_freed, files_freed: freed.files + erased.files_freed })
     }
 }

@@ -162,20 +162,33 @@ impl Upkeep {
 
     fn remove_files(&self) -> Result<Freed> {
         let mut freed = Freed::default();
-        for gone in self.commit.take_settled() {
-            let LetGo::Blob { place, len, .. } = gone else { continue };
-            let Some(segment) = self.log.segment(place.segment) else { continue };
-            let name = match segment.record(place.record_at())? {
-                Some((header, head)) => BlobView::decode(&header, &head)
-                    .and_then(|blob| Some(BlobFileName { digest: blob.digest, id: blob.file? })),
-                None => None,
+        let mut settled = self.commit.take_settled().into_iter();
+        while let Some(gone) = settled.next() {
+            let file = match self.file_of(&gone) {
+                Ok(Some(file)) => file,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.commit.return_settled(settled);
+                    return Err(error);
+                }
             };
-            if let Some(name) = name {
-                self.files.remove(&name)?;
-                freed.files += 1;
-                freed.bytes += len;
+            if let Err(error) = self.files.remove(&file) {
+                self.commit.return_settled([gone].into_iter().chain(settled));
+                return Err(error);
             }
+            let LetGo::Blob { len, .. } = gone else { continue };
+            freed.files += 1;
+            freed.bytes += len;
         }
         Ok(freed)
+    }
+
+    /// The file of a content, if it has one.
+    fn file_of(&self, gone: &LetGo) -> Result<Option<BlobFileName>> {
+        let LetGo::Blob { place, .. } = *gone else { return Ok(None) };
+        let Some(segment) = self.log.segment(place.segment) else { return Ok(None) };
+        let Some((header, head)) = segment.record(place.record_at())? else { return Ok(None) };
+        let blob = BlobView::decode(&header, &head);
+        Ok(blob.and_then(|blob| Some(BlobFileName { digest: blob.digest, id: blob.file? })))
     }
 }

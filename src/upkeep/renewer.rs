@@ -49,6 +49,18 @@ pub(crate) struct Renewer {
     seen_opening: bool,
     /// After the last renewal: bytes of the files, and rows. The next guess is no lower.
     after_last: Option<(u64, u64)>,
+    /// How many were begun, and the number of the last that was done.
+    begun: u64,
+    done: u64,
+}
+
+/// How a renewal that somebody asked for is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Renewal {
+    UnderWay,
+    Done,
+    /// Given up, as a failure has told, or since the rows were exchanged otherwise.
+    Lost,
 }
 
 struct Running {
@@ -95,11 +107,7 @@ impl Upkeep {
             }
             self.begin_renewal(&mut renewer)?;
         }
-        let until = Instant::now() + TURN;
-        while renewer.running.is_some() && Instant::now() < until {
-            self.renew_some(&mut renewer)?;
-        }
-        Ok(())
+        self.turn(&mut renewer)
     }
 
     /// The same whenever it was looked last, and to its end.
@@ -117,6 +125,19 @@ impl Upkeep {
     /// Writes the index anew, now: when this returns, no file of the one before is there any more, nor anything
     /// that was removed from the rows before the call.
     pub(crate) fn renew_index(&self) -> Result<()> {
+        let mut number = self.begin_renewal_anew()?;
+        loop {
+            match self.renewal_turn(number)? {
+                Renewal::Done => break,
+                Renewal::Lost => number = self.begin_renewal_anew()?,
+                Renewal::UnderWay => self.breathe(Duration::ZERO)?,
+            }
+        }
+        if self.index.is_alone() { Ok(()) } else { Err(self.index_left_over()) }
+    }
+
+    /// Begins a renewal into which nothing comes that was removed before; gives its number.
+    pub(super) fn begin_renewal_anew(&self) -> Result<u64> {
         let mut renewer = self.renewer.lock();
         // One under way may have copied what was removed since.
         renewer.running = None;
@@ -125,23 +146,37 @@ impl Upkeep {
         self.follow(self.commit.durable())?;
         if self.index_trouble().is_some() {
             self.rebuild_index(&mut |_, _| ())?;
+            renewer.begun += 1;
         } else {
             self.begin_renewal(&mut renewer)?;
-            while renewer.running.is_some() {
-                self.renew_some(&mut renewer)?;
-                self.breathe(Duration::ZERO)?;
-            }
         }
-        if self.index.in_memory_reason().is_none() && !self.index.is_alone() {
-            let path = self.home.index();
-            let message = format!(
-                "files of the index before are left in {}: a listing that goes on holds them, or they cannot be \
-                 removed; call it again when none does",
-                path.display()
-            );
-            return Err(Error::new(ErrorKind::Io, message).at(&path));
+        // Of rows in memory there is nothing to renew.
+        if renewer.running.is_none() {
+            renewer.done = renewer.begun;
         }
-        Ok(())
+        Ok(renewer.begun)
+    }
+
+    /// Goes on for a turn with the renewal of this number, unless it is done; a later one does as well.
+    pub(super) fn renewal_turn(&self, number: u64) -> Result<Renewal> {
+        let mut renewer = self.renewer.lock();
+        self.turn(&mut renewer)?;
+        Ok(match renewer.running {
+            Some(_) => Renewal::UnderWay,
+            None if renewer.done >= number => Renewal::Done,
+            None => Renewal::Lost,
+        })
+    }
+
+    /// Why files of the index before are left, after it was written anew.
+    pub(super) fn index_left_over(&self) -> Error {
+        let path = self.home.index();
+        let message = format!(
+            "files of the index before are left in {}: a listing that goes on holds them, or they cannot be removed; \
+             call it again when none does",
+            path.display()
+        );
+        Error::new(ErrorKind::Io, message).at(&path)
     }
 
     fn is_index_due(&self, renewer: &mut Renewer) -> bool {
@@ -161,12 +196,21 @@ impl Upkeep {
     }
 
     fn begin_renewal(&self, renewer: &mut Renewer) -> Result<()> {
+        renewer.begun += 1;
         let bytes_before = self.index.bytes_on_disk();
         let begun = Instant::now();
         match self.index.renew_begin() {
             Ok(true) => renewer.running = Some(Running { begun, bytes_before }),
             Ok(false) => {}
             Err(broken) => return self.end_renewal(renewer, begun, Err(broken)),
+        }
+        Ok(())
+    }
+
+    fn turn(&self, renewer: &mut Renewer) -> Result<()> {
+        let until = Instant::now() + TURN;
+        while renewer.running.is_some() && Instant::now() < until {
+            self.renew_some(renewer)?;
         }
         Ok(())
     }
@@ -207,6 +251,7 @@ impl Upkeep {
             Ok(None) => return Ok(()),
             Ok(Some(report)) => {
                 renewer.after_last = Some((report.bytes_after, self.catalog.names_count()));
+                renewer.done = renewer.begun;
                 Ok(report)
             }
             Err(broken) => {

@@ -119,7 +119,7 @@ impl Upkeep {
                 turn.keep(&mut sweeper);
                 return Ok(expired);
             }
-            let Turn { intents, cursors, due } = turn;
+            let Turn { intents, cursors, due, oldest_ms } = turn;
             let request = Request { intents, ..Request::default() };
             let answer = match self.commit.submit(request) {
                 (Some(again), Err(Refused::Error(error))) if error.kind() == ErrorKind::NoSpace => {
@@ -131,6 +131,7 @@ impl Upkeep {
                 Ok(done) => {
                     expired += done.iter().filter(|done| matches!(done, Done::Ended(true))).count() as u64;
                     sweeper.cursors.extend(cursors);
+                    self.owe(oldest_ms);
                 }
                 Err(refused) => {
                     // They are still there, and due.
@@ -148,7 +149,7 @@ impl Upkeep {
     /// One turn's entries: from the segment that is written, then from the sealed ones.
     fn gather(&self, sweeper: &mut Sweeper, now_ms: u64) -> Result<Turn> {
         sweeper.look(&self.log)?;
-        let mut turn = Turn::default();
+        let mut turn = Turn::new();
         let len_max = TURN_LEN.min(self.log.record_len_max() as usize / 2);
         let mut len = 0;
         while len < len_max && turn.intents.len() < TURN_ENTRIES {
@@ -182,6 +183,7 @@ impl Upkeep {
         let Some(row) = self.catalog.name(key).filter(|row| row.sequence == sequence) else { return Ok(0) };
         let Some(target) = self.target(&row)? else { return Ok(0) };
         let len = 144 + target.account.len() + target.name.len();
+        turn.oldest_ms = turn.oldest_ms.min(row.expires_ms);
         turn.intents.push(Intent::Expire { target, sequence });
         Ok(len)
     }
@@ -212,15 +214,20 @@ impl Upkeep {
 }
 
 /// What one turn ends, and how far it has walked.
-#[derive(Default)]
 struct Turn {
     intents: Vec<Intent>,
     cursors: Vec<(u32, (usize, Option<u64>))>,
     /// Taken off the catalog's list of what is due.
     due: Vec<(u64, NameKey, u64)>,
+    /// When the first of them expired.
+    oldest_ms: u64,
 }
 
 impl Turn {
+    fn new() -> Turn {
+        Turn { intents: Vec::new(), cursors: Vec::new(), due: Vec::new(), oldest_ms: u64::MAX }
+    }
+
     fn keep(self, sweeper: &mut Sweeper) {
         sweeper.cursors.extend(self.cursors);
     }

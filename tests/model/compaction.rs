@@ -8,6 +8,9 @@ impl World {
     /// Has everything compacted that is worth it. What was written before is durable then.
     pub(crate) fn compact(&mut self) {
         self.note("compact");
+        if self.erases() {
+            return self.erase();
+        }
         match self.store().compact() {
             Ok(report) => {
                 self.history.sync();
@@ -18,6 +21,18 @@ impl World {
             }
             Err(error) => self.expect_disturbance(&error),
         }
+    }
+
+    /// The same where what was deleted is erased by it, and what has expired is swept before.
+    fn erase(&mut self) {
+        let (after, _) = self.history.live().sweep(self.now_ms());
+        let answer = self.store().compact();
+        self.settle_steps(answer, after, |world, report| {
+            world.tally.count("erasures");
+            world.tally.add("segments compacted", report.segments_compacted);
+            world.tally.add("segments freed", report.segments_freed);
+            world.tally.add("blob files freed", report.files_freed);
+        });
     }
 
     /// Closes the store, takes away what is derived, and opens it again: what was deleted, overwritten or has

@@ -56,6 +56,7 @@ impl World {
             57..=63 => self.batch(),
             64..=71 => self.read(),
             72..=74 => self.walk(),
+            77 if self.random.sixteenths(4) => self.write_index_anew(),
             75..=77 => self.sync(),
             78..=80 => self.sweep(),
             81..=82 => self.compact(),
@@ -356,6 +357,21 @@ impl World {
         self.note("sync");
         match self.store().sync() {
             Ok(()) => self.history.sync(),
+            Err(error) => self.expect_disturbance(&error),
+        }
+    }
+
+    /// Has the index written anew, from its rows or from the log.
+    fn write_index_anew(&mut self) {
+        self.note("write the index anew");
+        let of_rows = self.random.sixteenths(8);
+        let store = self.store();
+        let outcome = if of_rows { store.renew_index() } else { store.rebuild_index(&mut |_, _| ()).map(drop) };
+        match outcome {
+            Ok(()) => {
+                self.history.sync();
+                self.tally.count("indexes written anew");
+            }
             Err(error) => self.expect_disturbance(&error),
         }
     }

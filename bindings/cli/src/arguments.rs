@@ -1,13 +1,14 @@
 //! The command line: every command, and the two flags that all of them share.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::output::Out;
 use crate::session::Session;
-use crate::{checkpoint, demo, export, get, import, ls, names, put, serve, stat, store, verify};
+use crate::{checkpoint, demo, export, get, import, ls, names, put, serve, stat, store, values, verify};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 corrupt, 5 store held by another process,
@@ -35,6 +36,12 @@ pub(crate) struct Arguments {
     /// Print one JSON object a line; times are RFC 3339 in UTC.
     #[arg(help_heading = SHARED, long, global = true)]
     json: bool,
+
+    /// Have what was deleted, overwritten or has expired in no file of the store when this long has passed: the
+    /// command does what is due for it, in the background; `sweep` all that is due, `compact` all of it.
+    #[arg(help_heading = SHARED, long, global = true, env = "MEDIACASK_ERASE_WITHIN", value_name = "DURATION",
+        value_parser = values::duration)]
+    erase_within: Option<Duration>,
 
     /// Not required by clap: its complaint would list the hidden one as well.
     #[command(subcommand)]
@@ -88,7 +95,7 @@ impl Arguments {
             return Err(Failure::Usage(format!("no command was given\n\n{help}")));
         };
         let out = Out::new(self.json);
-        let session = Session::new(self.store, out);
+        let session = Session::new(self.store, self.erase_within, out);
         match command {
             Command::Put(put) => put.run(session),
             Command::Get(get) => get.run(session),

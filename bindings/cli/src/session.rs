@@ -1,6 +1,7 @@
 //! What one run of the tool works with: the store's directory and the way to standard output.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mediacask::{Create, Store, StoreOptions};
 
@@ -10,13 +11,14 @@ use crate::output::Out;
 /// One run: at most one store is opened in it, and closed before the process ends.
 pub(crate) struct Session {
     store: Option<PathBuf>,
+    erase_within: Option<Duration>,
     out: Out,
 }
 
 impl Session {
     /// A session on the store that the command line or the environment names, if one does.
-    pub(crate) fn new(store: Option<PathBuf>, out: Out) -> Session {
-        Session { store, out }
+    pub(crate) fn new(store: Option<PathBuf>, erase_within: Option<Duration>, out: Out) -> Session {
+        Session { store, erase_within, out }
     }
 
     /// Whether results go out as JSON.
@@ -61,6 +63,10 @@ impl Session {
         work: impl FnOnce(&Store, &mut Out) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let path = self.path()?;
+        let options = match self.erase_within {
+            Some(within) => options.erase_within(within),
+            None => options,
+        };
         let store = options.open(path)?;
         let done = work(&store, &mut self.out);
         let shown = self.out.flush();

@@ -127,10 +127,11 @@ fn account_rows(mut accounts: Vec<AccountStats>) -> Vec<(&'static str, String)> 
 }
 
 /// What upkeep did last, by what it is called.
-fn activities(last: &Activities) -> [(&'static str, &Option<Activity>); 5] {
+fn activities(last: &Activities) -> [(&'static str, &Option<Activity>); 6] {
     [
         ("sweep", &last.sweep),
         ("compaction", &last.compaction),
+        ("erasure", &last.erasure),
         ("verify", &last.verify),
         ("catalog_checkpoint", &last.catalog_checkpoint),
         ("index_renewal", &last.index_renewal),
@@ -147,7 +148,7 @@ fn activity_object(activity: &Activity) -> Value {
 }
 
 fn activity_rows(last: &Activities) -> Vec<(&'static str, String)> {
-    let labels = ["last sweep", "last compaction", "last verify", "last checkpoint", "index rewritten"];
+    let labels = ["last sweep", "last compaction", "last erasure", "last verify", "last checkpoint", "index rewritten"];
     let told = |activity: &Activity| {
         let took = activity.duration.as_millis();
         let counts = activity.counts.iter().map(|(name, number)| format!(", {name} {}", count(*number)));
@@ -176,6 +177,7 @@ fn health_object(health: &Health) -> Value {
         "trouble": health.trouble,
         "damage": damage.collect::<Vec<_>>(),
         "damaged_contents": health.damaged_contents.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "erasure_overdue": health.erasure_overdue,
         "last": activities(&health.last)
             .into_iter()
             .map(|(task, activity)| (task, activity.as_ref().map(activity_object)))
@@ -211,6 +213,7 @@ fn health_rows(health: &Health) -> Vec<(&'static str, String)> {
         ("writing", health.poisoned.as_ref().map_or_else(|| "yes".into(), |why| format!("stopped: {why}"))),
     ];
     rows.extend(activity_rows(&health.last));
+    rows.extend(health.erasure_overdue.as_ref().map(|why| ("erasure", why.clone())));
     rows.extend(health.trouble.as_ref().map(|trouble| ("trouble", trouble.clone())));
     if health.damage.is_empty() {
         rows.push(("damage", "none known".into()));

@@ -30,7 +30,7 @@ impl Store {
     #[pyo3(signature = (
         path, *, create=true, dedup="account", durability="sync", verify="always", upkeep="background",
         os_sync_interval=None, file_threshold=None, segment_len=None, index_cache_bytes=None,
-        space_amplification=None, events_keep=None, clock=None
+        space_amplification=None, events_keep=None, erase_within=None, clock=None
     ))]
     #[allow(clippy::too_many_arguments)] // A store has that many options.
     fn new(
@@ -47,6 +47,7 @@ impl Store {
         index_cache_bytes: Option<u64>,
         space_amplification: Option<f64>,
         events_keep: Option<&Bound<'_, PyAny>>,
+        erase_within: Option<&Bound<'_, PyAny>>,
         clock: Option<&Bound<'_, ManualClock>>,
     ) -> PyResult<Store> {
         let dedups = [("account", Dedup::Account), ("store", Dedup::Store)];
@@ -75,6 +76,9 @@ impl Store {
         }
         if let Some(at_least) = events_keep {
             opening = opening.events_keep(times::span(at_least, "events_keep")?);
+        }
+        if let Some(at_most) = erase_within {
+            opening = opening.erase_within(times::span(at_most, "erase_within")?);
         }
         if let Some(clock) = clock {
             opening = opening.clock(clock.get().hand());

@@ -120,11 +120,11 @@ pub(crate) fn health<'py>(py: Python<'py>, health: &Health) -> PyResult<Bound<'p
     let did = |last: &Option<Activity>| last.as_ref().map(|last| activity(py, last)).transpose();
     let last = fields!(py, health => ;
         sweep = did(&health.last.sweep)?, compaction = did(&health.last.compaction)?,
-        verify = did(&health.last.verify)?, catalog_checkpoint = did(&health.last.catalog_checkpoint)?,
-        index_renewal = did(&health.last.index_renewal)?);
+        erasure = did(&health.last.erasure)?, verify = did(&health.last.verify)?,
+        catalog_checkpoint = did(&health.last.catalog_checkpoint)?, index_renewal = did(&health.last.index_renewal)?);
     let last = made(py, "Activities", &last)?;
     let damaged_contents: Vec<Digest> = health.damaged_contents.iter().copied().map(Digest).collect();
-    let fields = fields!(py, health => poisoned, trouble;
+    let fields = fields!(py, health => poisoned, trouble, erasure_overdue;
         index = index, index_reason = reason, damage = damage, damaged_contents = damaged_contents,
         recovery = recovery, last = last);
     made(py, "Health", &fields)

@@ -36,6 +36,23 @@ def test_compaction_frees_what_is_needed_no_more_and_blobs_stay(path: Path) -> N
         mediacask.open(path, space_amplification=0.5)
 
 
+def test_what_was_deleted_is_erased(path: Path) -> None:
+    with mediacask.open(path, erase_within=60, **SMALL) as store:  # type: ignore[arg-type]
+        media = store.account("a")
+        media["gone-7f3a9c"] = b"secret-51c02e77"
+        media["kept"] = b"kept"
+        del media["gone-7f3a9c"]
+        store.compact()
+        health = store.health()
+        assert health.erasure_overdue is None
+        assert health.last.erasure is not None and health.last.erasure.counts["late_ms"] == 0
+        files = [file.read_bytes() for file in path.rglob("*") if file.is_file()]
+        assert files and not any(b"7f3a9c" in file or b"51c02e77" in file for file in files)
+        assert media["kept"] == b"kept"
+    with pytest.raises(mediacask.InvalidOptionError):
+        mediacask.open(path, erase_within=1)
+
+
 def test_a_sound_store_verifies(media: mediacask.Account, store: mediacask.Store) -> None:
     for number in range(10):
         media[f"{number}"] = bytes([number]) * 10_000

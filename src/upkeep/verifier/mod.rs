@@ -27,7 +27,7 @@
 //! - No lock is held while something is read from a segment or a file, but for an account's rows of the index;
 //!   the leader of a group waits only for counting references, when these seemed wrong several times.
 
-mod repair;
+pub(super) mod repair;
 pub(crate) mod report;
 mod rows;
 mod walk;

@@ -15,13 +15,13 @@
 //! Nothing is invented and nothing cut: the damaged bytes stay where they are until their segment leaves the
 //! log, and the note tells later verifications that nothing alive is among them. Bytes of records and
 //! contents that are dead are set aside in the same way. `quarantine/` is the operator's: the store adds to it
-//! and never removes from it. A crash
+//! and never removes from it, unless it was told to erase what was deleted (`upkeep/eraser.rs`). A crash
 //! 1. before the note is durable leaves damage that is found again;
 //! 2. after it, names that are found again: what is set aside counts as long as something alive is hit.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind as IoKind, IoSlice};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::rows::{Case, Content, Holder};
@@ -40,6 +40,9 @@ use crate::upkeep::Upkeep;
 
 /// How often a name is ended that is changed by others meanwhile.
 const TRIES: usize = 100;
+
+/// How the line of a note begins that tells when it was written.
+const SET_ASIDE_AT: &str = "set aside at Unix time ";
 
 /// What earlier repairs have set aside: stretches of segments, which are known by id and salt.
 #[derive(Default)]
@@ -90,13 +93,9 @@ impl Case {
 }
 
 impl Upkeep {
-    fn quarantine(&self) -> PathBuf {
-        self.home.dir.join("quarantine")
-    }
-
     /// What earlier repairs have set aside. Nothing, where that cannot be read.
     pub(super) fn aside(&self) -> Aside {
-        let found = self.log.disk.read_dir(&self.quarantine()).unwrap_or_default();
+        let found = self.log.disk.read_dir(&self.home.quarantine()).unwrap_or_default();
         Aside(found.iter().filter_map(|file| parse_name(&file.name)).collect())
     }
 
@@ -134,6 +133,12 @@ impl Upkeep {
             Kind::Records(_) | Kind::File(_) | Kind::Missing => self.put_aside(case),
         };
         case.is_done = matches!(outcome, Ok(Ok(_)));
+        if case.is_done
+            && let Kind::Header(segment) | Kind::Footer(segment) | Kind::Records(segment) = &case.found.kind
+        {
+            // Compaction may have come upon it: what is needed there is sound now.
+            self.take_up_again(&mut self.compactor.lock(), segment.id());
+        }
         case.outcome = Some(match outcome {
             Ok(Ok(done)) => done.to_owned(),
             Ok(Err(why)) => format!("it stands: {why}"),
@@ -221,8 +226,9 @@ impl Upkeep {
         // While a content is barred nobody heals it; who began to before is through after a look at the tail.
         let _bars: Vec<_> = case.contents.iter().map(|content| self.commit.bar(content.row.digest)).collect();
         drop(self.log.tail());
-        let (name, text) = note_of(case);
-        let dir = self.quarantine();
+        let (name, text) = note_of(case, self.clock.now_ms());
+        self.owe_aside(&format!("{name}.txt"));
+        let dir = self.home.quarantine();
         match self.log.disk.create_dir(&dir) {
             Err(error) if error.kind() != IoKind::AlreadyExists => return Err(Error::io("create", &dir, error)),
             _ => self.log.disk.sync_dir(&self.home.dir).map_err(|e| Error::io("sync the directory", &dir, e))?,
@@ -264,12 +270,15 @@ impl Upkeep {
             }
             Ok(())
         };
-        replace_file(self.log.disk.as_ref(), &self.quarantine(), &format!("{name}.bytes"), &mut write)
+        self.owe_aside(&format!("{name}.bytes"));
+        replace_file(self.log.disk.as_ref(), &self.home.quarantine(), &format!("{name}.bytes"), &mut write)
     }
 
     fn move_aside(&self, name: &BlobFileName) -> Result<()> {
         let from = self.files.path_of(name);
-        let to = self.quarantine().join(from.file_name().unwrap_or_default());
+        let file = from.file_name().unwrap_or_default();
+        let to = self.home.quarantine().join(file);
+        self.owe_aside(&file.to_string_lossy());
         match self.log.disk.rename(&from, &to) {
             Err(error) if error.kind() != IoKind::NotFound => Err(Error::io("rename to", &to, error)),
             _ => Ok(()),
@@ -348,7 +357,7 @@ fn target_of(holder: &Holder) -> Option<Target> {
 }
 
 /// The name and the text of the note on what is set aside.
-fn note_of(case: &Case) -> (String, String) {
+fn note_of(case: &Case, now_ms: u64) -> (String, String) {
     let Found { path, offset, len, what, .. } = &case.found;
     let file = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let name = match &case.found.kind {
@@ -356,6 +365,7 @@ fn note_of(case: &Case) -> (String, String) {
         _ => file(path),
     };
     let mut text = format!("{}, offset {offset}, {len} bytes: {what}\n", path.display());
+    let _ = writeln!(text, "{SET_ASIDE_AT}{now_ms} ms");
     for content in &case.contents {
         let _ = writeln!(text, "content {} of {} bytes; names that held it:", content.row.digest, content.row.len);
         content.holders.iter().for_each(|holder| text += &line_of(holder));
@@ -368,6 +378,11 @@ fn note_of(case: &Case) -> (String, String) {
         let _ = writeln!(text, "the policy of account {account:?}: {:?}", row.policy);
     }
     (name, text)
+}
+
+/// When that was of which the note tells, Unix ms.
+pub(crate) fn time_of_note(note: &str) -> Option<u64> {
+    note.lines().find_map(|line| line.strip_prefix(SET_ASIDE_AT)?.strip_suffix(" ms")?.parse().ok())
 }
 
 fn line_of(holder: &Holder) -> String {

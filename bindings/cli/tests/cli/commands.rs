@@ -228,6 +228,32 @@ fn accounts_and_stat_count_what_is_there() {
 }
 
 #[test]
+fn what_was_removed_is_in_no_file_after_a_sweep_that_is_told_to_erase() {
+    fn holds(dir: &std::path::Path, text: &[u8]) -> bool {
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
+            if path.is_dir() {
+                return holds(&path, text);
+            }
+            fs::read(path).unwrap().windows(text.len()).any(|window| window == text)
+        })
+    }
+    let bench = Bench::new();
+    bench.put("kept", b"kept");
+    bench.put("message/gone-7f3a9c", b"secret-51c02e77");
+    bench.run(&["ls", "a"]).ok();
+    bench.run(&["rm", "a", "message/gone-7f3a9c"]).ok();
+    assert!(holds(&bench.store(), b"gone-7f3a9c") && holds(&bench.store(), b"secret-51c02e77"));
+    bench.run(&["sweep", "--erase-within", "1s"]).exits(2);
+    // No erasure before is known of: so it is due.
+    bench.run(&["sweep", "--erase-within", "24h"]).ok();
+    assert!(!holds(&bench.store(), b"gone-7f3a9c") && !holds(&bench.store(), b"secret-51c02e77"));
+    let stat = bench.run(&["stat", "--json"]).ok().object();
+    assert_eq!(stat["health"]["last"]["erasure"]["counts"]["late_ms"], 0);
+    assert_eq!((&stat["health"]["erasure_overdue"], &stat["stats"]["names"]), (&json!(null), &json!(1)));
+    assert!(bench.run(&["stat"]).ok().text().contains("last erasure"));
+}
+
+#[test]
 fn sweep_frees_what_has_expired() {
     let bench = Bench::new();
     bench.put("kept", b"x");

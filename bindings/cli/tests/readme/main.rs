@@ -69,6 +69,7 @@ fn number(text: &str) -> u64 {
             Some("MiB") => 1 << 20,
             Some("GiB") => 1 << 30,
             Some("hours") => 3_600_000,
+            Some("minute") => 60_000,
             Some("years") => 366 * 24 * 3_600_000,
             Some(unit) => panic!("`{unit}` is no unit that the table of limits has"),
         }
@@ -89,6 +90,7 @@ fn the_limits_are_those_of_the_code_and_none_is_left_out() {
         ("GRANT_TTL_MS_MAX", limits::GRANT_TTL_MS_MAX),
         ("SIGNING_KEY_ID_LEN_MAX", limits::SIGNING_KEY_ID_LEN_MAX as u64),
         ("SIGNING_KEYS_MAX", limits::SIGNING_KEYS_MAX as u64),
+        ("ERASE_WITHIN_MS_MIN", limits::ERASE_WITHIN_MS_MIN),
         ("SEGMENT_LEN_MIN", limits::SEGMENT_LEN_MIN),
         ("SEGMENT_LEN_MAX", limits::SEGMENT_LEN_MAX),
     ];

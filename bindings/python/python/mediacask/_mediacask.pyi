@@ -644,6 +644,7 @@ class Store:
         index_cache_bytes: int | None = None,
         space_amplification: float | None = None,
         events_keep: timedelta | float | None = None,
+        erase_within: timedelta | float | None = None,
         clock: ManualClock | None = None,
     ) -> Self: ...
     @property

@@ -89,6 +89,7 @@ def open(
     index_cache_bytes: int | None = None,
     space_amplification: float | None = None,
     events_keep: timedelta | float | None = None,
+    erase_within: timedelta | float | None = None,
     clock: ManualClock | None = None,
 ) -> Store:
     """Opens the store in the directory ``path``, or makes it.
@@ -123,6 +124,10 @@ def open(
     events_keep
         For how long what happened is kept to be told of, when there is the room: a timedelta or seconds. Default
         an hour.
+    erase_within
+        When this long has passed, what was deleted, overwritten or has expired is in no file of the store: a
+        timedelta or seconds, a minute at least. The background sees to it from half of it on; by hand
+        `Store.sweep` does when it is due, `Store.compact` at once. `Store.health` says when it could not be kept.
     clock
         A `ManualClock` for tests of what happens in time.
     """
@@ -138,6 +143,7 @@ def open(
         "index_cache_bytes": index_cache_bytes,
         "space_amplification": space_amplification,
         "events_keep": events_keep,
+        "erase_within": erase_within,
         "clock": clock,
     }
     return Store(path, **options)

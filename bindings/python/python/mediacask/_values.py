@@ -302,6 +302,8 @@ class Activities:
     sweep: Activity | None
     #: Segments were compacted.
     compaction: Activity | None
+    #: What was deleted was erased; ``late_ms`` of its counts tells by how much the deadline was missed.
+    erasure: Activity | None
     #: What is stored was read and checked.
     verify: Activity | None
     #: The catalog was written down.
@@ -327,6 +329,8 @@ class Health:
     damage: list[Damage]
     #: Contents that were found damaged when they were read since, and not put again.
     damaged_contents: list[Digest]
+    #: By how much what was deleted is late to be erased, and why; ``None``: nothing is, or no time was set.
+    erasure_overdue: str | None
     #: What opening the store found and did.
     recovery: RecoveryReport
     #: What upkeep did last.
