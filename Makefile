@@ -23,7 +23,7 @@ MINUTES ?= 60
 APART = $(wildcard tests/*/Cargo.toml benches/*/Cargo.toml)
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test lint deny shuttle fuzz soak bench clean
+.PHONY: help demo test lint deny shuttle fuzz soak churn bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +74,10 @@ soak: ## Mix everything against a model, with kills, for MINUTES=60
 	@sh scripts/need.sh cargo cc
 	cargo build --release --locked --manifest-path tests/soak/Cargo.toml --target-dir $(CARGO_TARGET_DIR)/soak
 	$(CARGO_TARGET_DIR)/soak/release/mediacask-soak $(MINUTES) $(CARGO_TARGET_DIR)/soak/store
+
+churn: ## Overwrite 20,000 names by 16 writers: space, waits and bytes rewritten
+	@sh scripts/need.sh cargo cc
+	MEDIACASK_CHURN=whole cargo test --release --locked --test compaction_churn -- --nocapture
 
 bench: ## Measure the store
 	@sh scripts/need.sh cargo cc

@@ -45,7 +45,7 @@ pub struct Stats {
     pub dead_bytes: u64,
     /// Bytes of segments that wait to be written again.
     pub spare_bytes: u64,
-    /// Bytes of all segments, spares and blob files.
+    /// Bytes of all segments, spares and blob files; the segment included that compaction is writing.
     pub total_bytes: u64,
     /// Segments in the log.
     pub segments: u64,
@@ -170,7 +170,7 @@ pub(crate) fn store(engine: &Engine) -> Stats {
         live_bytes: live + file_bytes,
         dead_bytes: segment_bytes.saturating_sub(live),
         spare_bytes,
-        total_bytes: segment_bytes + spare_bytes + file_bytes,
+        total_bytes: segment_bytes + engine.log.gathering() + spare_bytes + file_bytes,
         segments: segments.len() as u64,
         spare_segments,
         blob_files: files.len() as u64,

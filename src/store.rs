@@ -50,6 +50,10 @@ impl StoreOptions {
 }
 
 impl Store {
+    pub(crate) fn engine(&self) -> Result<&crate::engine::Engine> {
+        self.handle.engine()
+    }
+
     /// Opens the store at `path` with the default options; makes it when there is none.
     ///
     /// What an earlier process left is brought back first, however it ended. Fails with

@@ -13,6 +13,7 @@ use crate::log::footer::{FooterView, Rows};
 use crate::log::format::{SegmentHeader, StoreFile, TRAILER_LEN, Trailer, array_at, u32_at, u64_at};
 use crate::log::manifest::{ListedFile, ListedSegment, Manifest};
 use crate::log::record::{BlobView, HEADER_LEN, Header, Kind, OpView, operations};
+use crate::store::Store;
 use crate::token;
 
 /// Numbers in front of an input that stand for the fields of a record's header.
@@ -20,6 +21,14 @@ const RECORD_FIELDS: usize = 4 + 8 + 8 + 4;
 const OP_CHECK_AT: usize = 20;
 /// A segment that a footer may be of, larger than any input.
 const SEGMENT_LEN: u64 = 1 << 30;
+
+/// What writers have waited for upkeep since the store was opened: how often, how often for more than 100 ms, and the
+/// longest; at the brake, then for the right to write.
+pub fn waits_for_upkeep(store: &Store) -> [(u64, u64, std::time::Duration); 2] {
+    store
+        .engine()
+        .map_or_else(|_| Default::default(), |engine| [engine.commit.brake.waits.told(), engine.commit.waits.told()])
+}
 
 /// Reads `bytes` as a record: its kind and lengths, then its head.
 pub fn read_record(bytes: &[u8]) {

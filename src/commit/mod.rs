@@ -19,6 +19,7 @@ mod plan;
 pub(crate) mod queue;
 pub(crate) mod request;
 mod sync;
+mod waits;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -35,6 +36,7 @@ use brake::{Brake, Taken};
 use plan::Plan;
 use queue::Queue;
 use request::{Done, Intent, Refused, Request};
+use waits::Waits;
 
 type Answer = (Option<Request>, Result<Vec<Done>, Refused>);
 
@@ -53,6 +55,8 @@ pub(crate) struct Commit {
     /// Wakes upkeep when there is something to do behind the acknowledgement.
     wake: Box<dyn Fn() + Send + Sync>,
     pub(crate) brake: Brake,
+    /// For the right to write, while upkeep had it.
+    pub(crate) waits: Waits,
     closed: AtomicBool,
     /// Guards the contents that are being taken down.
     barred: Mutex<Vec<Digest>>,
@@ -124,6 +128,7 @@ impl Commit {
             durable_moved: Condvar::new(),
             wake,
             brake,
+            waits: Waits::default(),
             closed: AtomicBool::new(false),
             barred: Mutex::default(),
             dedup_hits: AtomicU64::new(0),
@@ -170,7 +175,8 @@ impl Commit {
     /// Leads a group: as few runs as the segment's room allows, normally one.
     fn lead(&self, requests: Vec<Request>) -> Vec<Answer> {
         let mut answers: Vec<Result<Vec<Done>, Refused>> = Vec::with_capacity(requests.len());
-        let mut tail = self.log.tail();
+        // Leaders come one at a time: if somebody has it, that is upkeep.
+        let mut tail = self.log.try_tail().unwrap_or_else(|| self.waits.during(|| self.log.tail()));
         while answers.len() < requests.len() {
             let rest = &requests[answers.len()..];
             match self.check_open().and_then(|()| self.make_room(&mut tail, rest)) {

@@ -52,6 +52,8 @@ pub(crate) struct Gathering<'a> {
     count: u32,
     is_named: bool,
     process: u64,
+    /// Bytes that it takes while it is no segment.
+    taken: u64,
 }
 
 /// Bytes that a blob or file record takes, and its row.
@@ -104,9 +106,16 @@ impl Log {
             count: 0,
             is_named: false,
             process: fork::generation(),
+            taken: len,
         };
+        self.gathering.fetch_add(len, Relaxed);
         gathering.buffer.extend_from_slice(&header.encode());
         Ok(gathering)
+    }
+
+    /// Bytes that the segments take which are being gathered.
+    pub(crate) fn gathering(&self) -> u64 {
+        self.gathering.load(Relaxed)
     }
 
     fn allocate_at(&self, path: &std::path::Path, len: u64) -> Result<Arc<dyn DiskFile>> {
@@ -289,6 +298,7 @@ impl Gathering<'_> {
 impl Drop for Gathering<'_> {
     fn drop(&mut self) {
         // A forked child leaves its parent's files alone.
+        self.log.gathering.fetch_sub(self.taken, Relaxed);
         if !self.is_named && self.process == fork::generation() {
             let _ = self.log.disk.unlink(&self.path);
         }

@@ -119,6 +119,8 @@ pub(crate) struct Log {
     tail: Mutex<Tail>,
     /// Guards the list of spares. Never held across I/O.
     spares: Mutex<Vec<Spare>>,
+    /// Bytes that the segments take which compaction writes, and which are none yet.
+    gathering: AtomicU64,
     /// Segments that names stand in, and whose files were not there at open, or could not be read. Should one come
     /// back, it counts.
     pub(crate) missing: Vec<u32>,
@@ -174,6 +176,7 @@ impl Log {
                 next_sequence: found.first_sequence,
             }),
             spares: Mutex::new(spares.collect()),
+            gathering: AtomicU64::new(0),
             missing: found.missing,
             first_own: found.next_segment,
             recycles: found.recycles,
@@ -184,6 +187,11 @@ impl Log {
     /// The right to write.
     pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {
         self.tail.lock()
+    }
+
+    /// The same, unless somebody has it.
+    pub(crate) fn try_tail(&self) -> Option<MutexGuard<'_, Tail>> {
+        self.tail.try_lock()
     }
 
     /// The segment of this id, unless it has left the log.

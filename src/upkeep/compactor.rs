@@ -194,20 +194,21 @@ impl Upkeep {
     /// One turn, when the segments take more than they may, or the disk has no room; says whether something was
     /// worth it. When nothing is that may leave the log, index and checkpoint are brought along.
     pub(super) fn compact_if_needed(&self, pressed: bool) -> Result<bool> {
-        let outcome = self.compact_within_bound(pressed);
+        let over = self.bytes_over_bound();
+        if over == 0 && !pressed {
+            self.commit.brake.measure(&Taken::of(&self.log, &self.catalog));
+            return Ok(false);
+        }
+        let outcome = self.compact_within_bound(over, pressed);
         let taken = Taken::of(&self.log, &self.catalog);
         match outcome {
-            Ok(true) => self.commit.brake.measure(&taken),
+            Ok(true) => self.commit.brake.expect_more(&taken),
             Ok(false) | Err(_) => self.commit.brake.accept(&taken, self.log.segment_len()),
         }
         outcome
     }
 
-    fn compact_within_bound(&self, pressed: bool) -> Result<bool> {
-        let over = self.bytes_over_bound();
-        if over == 0 && !pressed {
-            return Ok(false);
-        }
+    fn compact_within_bound(&self, over: u64, pressed: bool) -> Result<bool> {
         if self.compact_behind(over, pressed)? {
             return Ok(true);
         }
@@ -274,8 +275,15 @@ impl Upkeep {
                     return no_room.map_or(Ok(None), Err);
                 };
                 let mut begun = Instant::now();
+                let mut is_counted = false;
                 let mut pause = |_| {
-                    let outcome = self.breathe(effort.pause(begun.elapsed(), self.log.segment_len()));
+                    if !std::mem::replace(&mut is_counted, true) {
+                        // What is gathered takes room, too, until what it was gathered from has gone.
+                        self.commit.brake.measure(&Taken::of(&self.log, &self.catalog));
+                    }
+                    // Who waits for it waits no longer than it takes.
+                    let pause = effort.pause(begun.elapsed(), self.log.segment_len());
+                    let outcome = self.breathe(if self.commit.brake.is_on() { Duration::ZERO } else { pause });
                     begun = Instant::now();
                     outcome
                 };
