@@ -83,6 +83,22 @@ static void check_put_and_get(mcask_account *media) {
     mcask_entry_free(entry);
 }
 
+/* Two reads of a name give the same bytes of memory: those of the map, not copies of them. */
+static void check_no_copy(mcask_account *media) {
+    static uint8_t content[16000];
+    mcask_blob *first, *second, *range;
+    memset(content, 'x', sizeof content);
+    OK(mcask_account_put(media, "mapped", MCASK_NTS, content, sizeof content, NULL, NULL, ERROR));
+    OK(mcask_account_get(media, "mapped", MCASK_NTS, &first, ERROR));
+    OK(mcask_account_get(media, "mapped", MCASK_NTS, &second, ERROR));
+    OK(mcask_account_get_range(media, "mapped", MCASK_NTS, 100, 200, &range, ERROR));
+    CHECK(mcask_blob_data(first) == mcask_blob_data(second) && mcask_blob_len(first) == sizeof content);
+    CHECK(mcask_blob_data(range) == mcask_blob_data(first) + 100 && mcask_blob_len(range) == 100);
+    mcask_blob_free(first);
+    mcask_blob_free(second);
+    mcask_blob_free(range);
+}
+
 static void check_absence_and_emptiness(mcask_account *media) {
     mcask_blob *blob;
     mcask_entry *entry;
@@ -432,6 +448,7 @@ int main(int argc, char **argv) {
     mcask_error_free(error);
     media = open_account(store, "5500001");
     check_put_and_get(media);
+    check_no_copy(media);
     check_absence_and_emptiness(media);
     check_writer_and_reader(media);
     check_update_copy_delete(store, media);

@@ -2,7 +2,8 @@
 //! whether the bytes that C sees are those of the map.
 //!
 //! Both read hot names of stores that are alike, by turns, with `Verify::Once`, so that little else is measured. The
-//! C functions are called by their addresses, as from another language: nothing is inlined.
+//! C functions are called by their addresses, as from another language: nothing is inlined. A turn is over in a few
+//! milliseconds, so that most turns are not interrupted on a machine that has other work, and the median is of those.
 
 use std::ffi::c_char;
 use std::hint::black_box;
@@ -17,8 +18,11 @@ use mediacask::store::{MCASK_VERIFY_ONCE, mcask_store_free, mcask_store_open, mc
 
 const NAMES: usize = 1_000;
 const CONTENT: usize = 16_000;
-const GETS: usize = 200_000;
-const ROUNDS: usize = 15;
+const GETS: usize = 2_000;
+const ROUNDS: usize = 1_501;
+
+/// Rounds that do not count.
+const WARM_UP: usize = 10;
 
 type Get = unsafe extern "C" fn(
     *const mcask_account,
@@ -96,10 +100,10 @@ fn main() {
         }
     };
     let (mut rust_times, mut c_times) = (Vec::new(), Vec::new());
-    for round in 0..=ROUNDS {
+    for round in 0..WARM_UP + ROUNDS {
         let (rust, c) = (time(&names, &mut through_rust), time(&names, &mut through_c));
-        // The first one warms up.
-        if round > 0 {
+        // The first few warm up.
+        if round >= WARM_UP {
             rust_times.push(rust);
             c_times.push(c);
         }
