@@ -4,11 +4,13 @@
 //!   connections that nobody uses, cost nothing for longer than that.
 //! - When the server is done with it, only its own direction is shut; what the client still sends is read and dropped
 //!   for a short time. Without that the kernel would answer those bytes with a reset, and the client would lose the
-//!   last response with it.
+//!   last response with it. A client whose requests were all read to their end sends nothing, and is not waited for.
 
 use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -25,7 +27,27 @@ pub(crate) struct Connection<S> {
     stall_time: Duration,
     moved: Instant,
     alarm: Pin<Box<Sleep>>,
+    sending: Sending,
     closing: Option<Closing>,
+}
+
+/// Whether the client may be in the midst of a request: from its first byte until it is known to be read to its end.
+#[derive(Clone)]
+pub(crate) struct Sending(Arc<AtomicBool>);
+
+impl Sending {
+    /// A request was read to its end.
+    pub(crate) fn over(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn begun(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Where the end of a connection has come to.
@@ -38,7 +60,14 @@ struct Closing {
 impl<S> Connection<S> {
     pub(crate) fn new(stream: S, stall_time: Duration) -> Connection<S> {
         let moved = Instant::now();
-        Connection { stream, stall_time, moved, alarm: Box::pin(sleep_until(moved + stall_time)), closing: None }
+        let alarm = Box::pin(sleep_until(moved + stall_time));
+        let sending = Sending(Arc::new(AtomicBool::new(true)));
+        Connection { stream, stall_time, moved, alarm, sending, closing: None }
+    }
+
+    /// For whoever reads the requests.
+    pub(crate) fn sending(&self) -> Sending {
+        self.sending.clone()
     }
 
     /// Takes note of what a read or write has come to, and fails it when nothing has moved for too long.
@@ -61,7 +90,11 @@ impl<S> Connection<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
         let done = Pin::new(&mut self.stream).poll_read(cx, into);
+        if into.filled().len() > before {
+            self.sending.begun();
+        }
         self.note(cx, done)
     }
 }
@@ -90,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         self.note(cx, done)
     }
 
-    /// Shuts the own direction, then reads and drops until the client has done the same.
+    /// Shuts the own direction; then, of a client that sends, reads and drops until it has done the same.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let begin = || Closing { shut: false, dropped: 0, until: Box::pin(sleep_until(Instant::now() + LINGER_TIME)) };
@@ -103,8 +136,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         while closing.dropped < LINGER_LEN {
             let mut into = ReadBuf::new(&mut scratch);
             match Pin::new(&mut this.stream).poll_read(cx, &mut into) {
-                Poll::Ready(Ok(())) if !into.filled().is_empty() => closing.dropped += into.filled().len() as u64,
+                Poll::Ready(Ok(())) if !into.filled().is_empty() => {
+                    this.sending.begun();
+                    closing.dropped += into.filled().len() as u64;
+                }
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending if !this.sending.is_under_way() => return Poll::Ready(Ok(())),
                 Poll::Pending => return closing.until.as_mut().poll(cx).map(Ok),
             }
         }
@@ -144,5 +181,36 @@ mod tests {
         let (shut, answer) = tokio::join!(connection.shutdown(), sending);
         shut.unwrap();
         assert_eq!(&answer, b"401");
+    }
+}
+
+#[cfg(test)]
+mod silence {
+    use super::*;
+    use std::task::Waker;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    /// A connection that has read a request of four bytes; and what its shutdown comes to at once, while the client
+    /// stays.
+    async fn ended(last: &[u8], after: impl Fn(&Sending)) -> (DuplexStream, bool) {
+        let (mut client, server) = duplex(64);
+        let mut connection = Connection::new(server, Duration::from_mins(1));
+        client.write_all(b"GET\n").await.unwrap();
+        connection.read_exact(&mut [0; 4]).await.unwrap();
+        after(&connection.sending());
+        client.write_all(last).await.unwrap();
+        let shutdown = std::pin::pin!(connection.shutdown()).poll(&mut Context::from_waker(Waker::noop()));
+        (client, shutdown.is_ready())
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn who_has_said_all_and_stays_is_not_waited_for() {
+        assert!(ended(b"", Sending::over).await.1);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn who_is_in_the_midst_of_a_request_or_begins_one_is_waited_for() {
+        assert!(!ended(b"", |_| {}).await.1);
+        assert!(!ended(b"GET", Sending::over).await.1);
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use http::Request;
+use http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -140,16 +141,26 @@ pub(crate) async fn serve(
 
 /// One connection, to its end.
 async fn converse(stream: Stream, peer: Peer, router: Router, limits: &Limits, watcher: Watcher) {
+    let stream = Connection::new(stream, limits.stall_time);
+    let sending = stream.sending();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        router.clone().oneshot(request.map(Body::new))
+        let (answer, sending) = (router.clone().oneshot(request.map(Body::new)), sending.clone());
+        async move {
+            let answer = answer.await;
+            // `body.rs` says by this header that it has not read the request to its end.
+            if answer.as_ref().is_ok_and(|answer| !answer.headers().contains_key(CONNECTION)) {
+                sending.over();
+            }
+            answer
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time)
         .max_buf_size(limits.header_bytes)
         .half_close(true)
-        .serve_connection(TokioIo::new(Connection::new(stream, limits.stall_time)), service);
+        .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(target: "mediacask_http", "a connection ended early: {error}");
     }
