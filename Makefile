@@ -38,7 +38,7 @@ test: ## Run every test of the workspace, doc tests included
 	@sh scripts/system-packages.sh $(C_TESTS_NEED)
 	cargo test --workspace --locked
 	cargo test --locked --all-features --lib --test telemetry --test operations
-	$(MAKE) test-python test-python-free
+	$(MAKE) test-python test-python-free test-sdk
 
 lint: ## Check format, clippy, rustdoc and dependencies; warnings are errors
 	@sh scripts/need.sh cargo rustfmt clippy cc
@@ -172,6 +172,38 @@ $(PYTHON_DIR)/bench/made: bindings/python/requirements-bench.txt
 $(PYRIGHT):
 	@sh scripts/need.sh npm
 	npm install --silent --no-audit --no-fund --prefix $(PYRIGHT_ROOT) pyright@$(PYRIGHT_VERSION)
+
+# The gateway is tested with the providers' own SDKs. Each Python one has a virtual environment of its own; npm's stand
+# beside what is built, and so not beside the tests. Nothing is asked of the network again once they are made.
+SDK_HERE = $(CURDIR)/bindings/http/tests/sdk
+SDK_DIR = $(abspath $(CARGO_TARGET_DIR))/sdk
+SDK_PYTHONS = $(patsubst $(SDK_HERE)/python/test_%.py,%,$(wildcard $(SDK_HERE)/python/test_*.py))
+SDK_GATEWAY = $(abspath $(CARGO_TARGET_DIR))/debug/mediacask
+
+.PHONY: test-sdk
+test-sdk: $(SDK_PYTHONS:%=$(SDK_DIR)/%/made) $(SDK_DIR)/node/made ## Test the HTTP gateway with the providers' own SDKs
+	@sh scripts/need.sh cargo cc
+	cargo build --locked -p mediacask-cli
+	@set -e; for sdk in $(SDK_PYTHONS); do \
+	    echo "pytest bindings/http/tests/sdk/python/test_$$sdk.py"; \
+	    MEDIACASK=$(SDK_GATEWAY) PYTHONDONTWRITEBYTECODE=1 $(SDK_DIR)/$$sdk/bin/python -m pytest -q \
+	        -c $(SDK_HERE)/pytest.ini -p no:cacheprovider $(SDK_HERE)/python/test_$$sdk.py; \
+	done
+	MEDIACASK=$(SDK_GATEWAY) MEDIACASK_NODE_MODULES=$(SDK_DIR)/node/node_modules \
+	    node --test $(wildcard $(SDK_HERE)/node/*.test.mjs)
+
+$(SDK_DIR)/%/made: $(SDK_HERE)/requirements-%.txt $(SDK_HERE)/requirements-pytest.txt
+	@sh scripts/need.sh python3
+	sh bindings/python/venv.sh python3 $(@D) $<
+
+$(SDK_DIR)/node/made: $(SDK_HERE)/node/package.json $(SDK_HERE)/node/package-lock.json
+	@{ command -v node && command -v npm; } >/dev/null || sh scripts/system-packages.sh nodejs npm
+	@sh scripts/need.sh node npm
+	rm -rf $(@D)
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && npm ci --silent --no-audit --no-fund --ignore-scripts
+	touch $@
 
 clean: ## Remove everything that was built, tools included
 	cargo clean

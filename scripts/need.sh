@@ -1,7 +1,7 @@
 #!/bin/sh
 # Says, before anything is built, which tools are missing or too old, one plain sentence each.
 #
-# Usage: scripts/need.sh [cargo|rustfmt|clippy|cc|python3|npm|make ...]    (default: cargo cc python3 make)
+# Usage: scripts/need.sh [cargo|rustfmt|clippy|cc|python3|node|npm|make ...]    (default: cargo cc python3 make)
 # Exit status: 0 all there, 1 something is missing, 2 a tool this script does not know.
 set -u
 
@@ -49,9 +49,18 @@ need_python3() {
     fi
 }
 
+need_node() {
+    found=$(node --version 2>/dev/null)
+    if [ -z "$found" ]; then
+        missing 'node is missing (the tests with the SDKs of npm run in it): install Node.js 18 or newer, on Debian with `apt-get install nodejs`.'
+    elif ! at_least "${found#v}" 18 0; then
+        missing "node is ${found#v}, and 18 or newer is needed (for its test runner): install a newer Node.js and put it first in PATH."
+    fi
+}
+
 need_npm() {
     command -v npm >/dev/null 2>&1 ||
-        missing 'npm is missing (pyright checks the Python types, and is of node): install it, on Debian with `apt-get install npm`.'
+        missing 'npm is missing (it installs what runs in node: pyright, and the SDKs of the tests): install it, on Debian with `apt-get install npm`.'
 }
 
 need_make() {
@@ -67,10 +76,11 @@ for tool; do
         clippy) need_component clippy clippy ;;
         cc | gcc) need_cc ;;
         python3) need_python3 ;;
+        node) need_node ;;
         npm) need_npm ;;
         make) need_make ;;
         *)
-            printf 'need: "%s" is not a tool this script knows; it checks cargo, rustfmt, clippy, cc, python3, npm and make.\n' "$tool" >&2
+            printf 'need: "%s" is not a tool this script knows; it checks cargo, rustfmt, clippy, cc, python3, node, npm and make.\n' "$tool" >&2
             exit 2
             ;;
     esac
