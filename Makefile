@@ -79,7 +79,30 @@ churn: ## Overwrite 20,000 names by 16 writers: space, waits and bytes rewritten
 	@sh scripts/need.sh cargo cc
 	MEDIACASK_CHURN=whole cargo test --release --locked --test compaction_churn -- --nocapture
 
-bench: ## Measure the store
+# The bench beside the peers (benches/peers) prints a table, and leaves it with JSON and plots in $(CARGO_TARGET_DIR)/bench.
+PEERS_BUILD = cargo build --locked --manifest-path benches/peers/Cargo.toml --target-dir $(CARGO_TARGET_DIR)/peers
+PEERS = $(CARGO_TARGET_DIR)/peers/release/mediacask-peers --dir $(CARGO_TARGET_DIR)/bench --out $(CARGO_TARGET_DIR)/bench
+# What building RocksDB takes, as Debian calls it.
+ROCKSDB_NEEDS = g++ clang libclang-dev
+.PHONY: bench-full bench-smoke bench-core
+
+bench: ## Measure the store beside its peers, without RocksDB; ten minutes, once built
+	@sh scripts/need.sh cargo cc
+	$(PEERS_BUILD) --release
+	$(PEERS)
+
+bench-full: ## Measure everything, RocksDB and 10 million names among it; hours, and 100 GB of disk
+	@sh scripts/need.sh cargo cc
+	@sh scripts/system-packages.sh $(ROCKSDB_NEEDS)
+	$(PEERS_BUILD) --release --features rocksdb
+	$(PEERS) --full
+
+bench-smoke: ## Check that the peers' bench works, and that each peer gives back what was put
+	@sh scripts/need.sh cargo cc
+	$(PEERS_BUILD)
+	$(CARGO_TARGET_DIR)/peers/debug/mediacask-peers --smoke --dir $(CARGO_TARGET_DIR)/bench --out $(CARGO_TARGET_DIR)/bench/smoke
+
+bench-core: ## Measure the store by itself, one question at a time
 	@sh scripts/need.sh cargo cc
 	cargo bench --locked
 
