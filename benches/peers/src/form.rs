@@ -80,7 +80,7 @@ impl Form {
         Form {
             name: "short",
             rounds: 3,
-            slice: Duration::from_millis(400),
+            slice: Duration::from_millis(300),
             puts: puts(&[
                 (16 * KIB, 1, 200),
                 (16 * KIB, 4, 100),
