@@ -3,7 +3,9 @@
 //!
 //! Calls of the store block: a put waits for its fdatasync, a read for pages that are not in memory. They run on
 //! tokio's blocking threads, never on those that move bytes to and from sockets. Writers are bounded apart from
-//! readers, so that puts which wait for a slow disk leave threads to the gets.
+//! readers, so that puts which wait for a slow disk leave threads to the gets. Reads of what was read before go there,
+//! too: whether a page is in memory nobody knows before it is touched, and a disk that is slow for one download must
+//! not hold up the sockets of all others.
 
 use std::sync::{Arc, RwLock};
 

@@ -5,12 +5,11 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use subtle::ConstantTimeEq as _;
 
 /// A password, token or key.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone)]
 pub struct Secret(Box<str>);
 
 impl Secret {
@@ -33,6 +32,14 @@ impl Secret {
     /// Whether there is nothing to keep.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    /// What is no text is not repeated in the complaint: it may be the secret without its quotes.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+        let text = String::deserialize(from);
+        text.map(Secret::new).map_err(|_| D::Error::custom("a secret is a text in quotes"))
     }
 }
 

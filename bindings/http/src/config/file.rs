@@ -378,6 +378,7 @@ mod tests {
                 "[[messagebird.keys]]\nkey_file = \"absent\"\naccount = \"m\"\n",
                 "gateway.toml:1: key_file absent cannot be read",
             ),
+            ("[[messagebird.keys]]\nkey = 12345\naccount = \"m\"\n", "gateway.toml:2: a secret is a text in quotes"),
             ("[[messagebird.keys]]\nkey = \"\"\naccount = \"m\"\n", "gateway.toml:1: `key` is empty"),
         ] {
             let found = parsed(text).unwrap_err();
