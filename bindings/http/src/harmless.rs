@@ -36,7 +36,7 @@ const ACTIVE: [&str; 12] = [
 
 /// The headers that say what the content is and keep it harmless.
 pub(crate) fn describe(entry: &Entry, content: &Content, headers: &mut HeaderMap) {
-    let stored = entry.content_type.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+    let stored = entry.content_type.as_deref().and_then(|text| HeaderValue::from_bytes(text.as_bytes()).ok());
     let active = entry.content_type.as_deref().is_some_and(is_active) && !content.active_inline;
     headers.insert(CONTENT_TYPE, stored.unwrap_or(UNKNOWN));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -51,7 +51,7 @@ pub(crate) fn describe(entry: &Entry, content: &Content, headers: &mut HeaderMap
 }
 
 fn put_text(headers: &mut HeaderMap, name: HeaderName, text: Option<&str>) {
-    if let Some(value) = text.and_then(|text| HeaderValue::from_str(text).ok()) {
+    if let Some(value) = text.and_then(|text| HeaderValue::from_bytes(text.as_bytes()).ok()) {
         headers.insert(name, value);
     }
 }

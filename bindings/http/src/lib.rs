@@ -40,7 +40,8 @@
 //! | `server.rs`, `connection.rs`, `tls.rs` | sockets |
 //! | `gateway.rs` | what all requests share, and the threads that wait for the disk |
 //! | `routes.rs` | which API a path belongs to, and what wraps all of them |
-//! | `bandwidth.rs` | one file for each API: its paths, its rules, the shape of its errors |
+//! | `bandwidth.rs`, `twilio/`, `messagebird.rs` | the APIs: their paths, their rules, the shape of their errors |
+//! | `fetch.rs`, `disposition.rs` | what one of them needs: URLs that strangers name, names in a header |
 //! | `operations.rs`, `observe.rs` | health, figures, access log |
 //! | `config/`, `secret.rs`, `auth.rs`, `clock.rs` | who may do what, and how much |
 //! | `refusal.rs`, `path.rs` | words that all of them use |
@@ -55,9 +56,12 @@ mod clock;
 mod conditions;
 mod config;
 mod connection;
+mod disposition;
 mod download;
+mod fetch;
 mod gateway;
 mod harmless;
+mod messagebird;
 mod observe;
 mod operations;
 mod path;
@@ -67,6 +71,7 @@ mod running;
 mod secret;
 mod server;
 mod tls;
+mod twilio;
 mod upload;
 
 pub use clock::test_clock;

@@ -18,6 +18,8 @@ pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     /// A sentence for the client.
     pub(crate) message: String,
+    /// What the store calls it, where it was the store.
+    pub(crate) kind: Option<ErrorKind>,
     /// What belongs to the status: `WWW-Authenticate`, `Allow`, `Content-Range`.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -27,7 +29,7 @@ pub(crate) type Answer<T = Response<Body>> = Result<T, Refusal>;
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Refusal {
-        Refusal { status, message: message.into(), headers: Vec::new() }
+        Refusal { status, message: message.into(), kind: None, headers: Vec::new() }
     }
 
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Refusal {
@@ -96,7 +98,7 @@ impl From<Error> for Refusal {
         let status = StatusCode::from_u16(error.kind().face().http_status);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if !status.is_server_error() {
-            return Refusal::new(status, error.to_string());
+            return Refusal { kind: Some(error.kind()), ..Refusal::new(status, error.to_string()) };
         }
         tracing::error!(target: "mediacask_http", kind = error.kind().face().name, "the store failed: {error}");
         let message = match error.kind() {
@@ -107,6 +109,6 @@ impl From<Error> for Refusal {
             ErrorKind::Closed => "the server is stopping",
             _ => "the request failed inside; the log of the server says why",
         };
-        Refusal::new(status, message)
+        Refusal { kind: Some(error.kind()), ..Refusal::new(status, message) }
     }
 }

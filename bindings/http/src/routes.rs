@@ -14,12 +14,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::gateway::Gateway;
 use crate::refusal::json;
-use crate::{bandwidth, body, observe, operations};
+use crate::{bandwidth, body, messagebird, observe, operations, twilio};
 
 pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .merge(operations::routes())
         .nest("/api/v2", bandwidth::routes())
+        .nest("/2010-04-01", twilio::routes())
+        .nest("/v1", messagebird::routes())
         .fallback(nowhere)
         .layer(from_fn(body::read_to_its_end))
         .layer(CatchPanicLayer::custom(panicked))

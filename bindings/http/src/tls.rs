@@ -1,6 +1,6 @@
-//! TLS on the listening socket, by rustls, when a certificate is configured.
+//! TLS by rustls: on the listening socket, when a certificate is configured, and to origins that are fetched from.
 //!
-//! A crate feature: without `tls` a configuration that asks for it is refused.
+//! A crate feature: without `tls` a configuration that asks for it is refused, and so is fetching by https.
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -77,4 +77,45 @@ pub(crate) async fn handshake(acceptor: &Acceptor, stream: Stream, time: Duratio
 #[expect(clippy::unused_async, reason = "the one with TLS awaits")]
 pub(crate) async fn handshake(acceptor: &Acceptor, _: Stream, _: Duration) -> Option<Stream> {
     match *acceptor {}
+}
+
+/// Speaks TLS with an origin whose certificate the machine trusts.
+#[cfg(feature = "tls")]
+pub(crate) async fn connect(host: &url::Host<String>, stream: Stream) -> Result<Stream, String> {
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::rustls::pki_types::ServerName;
+
+    let name = match host {
+        url::Host::Domain(name) => {
+            ServerName::try_from(name.clone()).map_err(|_| format!("{host} is no name of a host"))?
+        }
+        url::Host::Ipv4(address) => ServerName::IpAddress((*address).into()),
+        url::Host::Ipv6(address) => ServerName::IpAddress((*address).into()),
+    };
+    let connector = TlsConnector::from(client().clone()?);
+    let failed = |error: std::io::Error| format!("{host} cannot be reached by TLS: {error}");
+    Ok(Box::new(connector.connect(name, stream).await.map_err(failed)?))
+}
+
+#[cfg(not(feature = "tls"))]
+#[expect(clippy::unused_async, reason = "the one with TLS awaits")]
+pub(crate) async fn connect(_: &url::Host<String>, _: Stream) -> Result<Stream, String> {
+    Err("this build has no TLS".to_owned())
+}
+
+/// Trusts what the machine trusts, as it was at the first use.
+#[cfg(feature = "tls")]
+fn client() -> &'static Result<Arc<tokio_rustls::rustls::ClientConfig>, String> {
+    use std::sync::OnceLock;
+    use tokio_rustls::rustls;
+
+    static CLIENT: OnceLock<Result<Arc<rustls::ClientConfig>, String>> = OnceLock::new();
+    CLIENT.get_or_init(|| {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = builder.map_err(|error| format!("TLS cannot be spoken: {error}"))?;
+        Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    })
 }

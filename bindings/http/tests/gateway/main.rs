@@ -4,8 +4,13 @@
 mod access;
 mod bandwidth;
 mod framing;
+mod messagebird;
 mod names;
 mod operations;
+mod origin;
 mod paging;
 mod serving;
 mod support;
+mod twilio;
+mod twilio_messages;
+mod twilio_pages;

@@ -73,6 +73,11 @@ impl Served {
         self.gateway.take().unwrap().stop();
     }
 
+    /// What the clock shows.
+    pub(crate) fn now(&self) -> SystemTime {
+        SystemTime::now() + Duration::from_secs(self.ahead.load(Ordering::Relaxed))
+    }
+
     /// A connection of its own.
     pub(crate) fn connect(&self) -> Wire {
         let Listen::Tcp(address) = self.listen else { panic!("this one is on a Unix socket") };
