@@ -209,7 +209,7 @@ impl StoreOptions {
     /// use std::time::Duration;
     /// let store = options.erase_within(Duration::from_secs(24 * 3600)).open(dir.path())?;
     /// let media = store.account("5500001")?;
-    /// media.put("passport.png", "\x89PNG", &Default::default())?;
+    /// media.put("passport.png", b"\x89PNG", &Default::default())?;
     /// media.delete("passport.png", &Default::default())?;
     /// store.compact()?; // by hand: at once
     /// assert!(store.health().last.erasure.is_some());
