@@ -206,6 +206,7 @@ SDK_GATEWAY = $(abspath $(CARGO_TARGET_DIR))/debug/mediacask
 .PHONY: test-sdk
 test-sdk: $(SDK_PYTHONS:%=$(SDK_DIR)/%/made) $(SDK_DIR)/node/made ## Test the HTTP gateway with the providers' own SDKs
 	@sh scripts/need.sh cargo cc
+	@sh scripts/system-packages.sh curl
 	cargo build --locked -p mediacask-cli
 	@set -e; for sdk in $(SDK_PYTHONS); do \
 	    echo "pytest bindings/http/tests/sdk/python/test_$$sdk.py"; \
