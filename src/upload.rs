@@ -150,10 +150,10 @@ impl Upload {
     /// Bytes that the buffer takes before it must go into the file: beyond the first, what others leave.
     fn room(&mut self, engine: &Engine) -> usize {
         let threshold = engine.options.file_threshold as usize;
-        if self.staged.is_some() || threshold <= GATHER {
-            return if self.staged.is_some() { GATHER } else { threshold };
+        if self.staged.is_some() {
+            return GATHER;
         }
-        let mut room = GATHER;
+        let mut room = GATHER.min(threshold);
         while room <= self.buffer.len() && room < threshold && self.claim.grow(&engine.buffers, room) {
             room = (room + GATHER).min(threshold);
         }

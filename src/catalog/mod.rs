@@ -482,11 +482,12 @@ impl Catalog {
         table.iter().filter_map(of).collect()
     }
 
-    /// Sums over all shards.
+    /// How many names there are.
     pub(crate) fn names_count(&self) -> u64 {
         self.names.iter().map(|shard| shard.read().len() as u64).sum()
     }
 
+    /// Sums over all shards.
     pub(crate) fn sums(&self) -> Sums {
         let mut sums = Sums::default();
         for shard in &self.names {

@@ -8,8 +8,8 @@
 //! - No page is touched before the kernel said it can be read: `madvise(MADV_POPULATE_READ)` answers
 //!   with an error where a touch would raise SIGBUS. A bitmap remembers what was asked, so that a
 //!   hot read makes no system call. Pages may leave memory again, when the kernel is short of it or
-//!   with a [`Passing`] view; who still has a view of them has them read again. Where the kernel knows no such advice, or refuses to map, the
-//!   bytes are read instead.
+//!   with a [`Passing`] view; who still has a view of them has them read again. Where the kernel
+//!   knows no such advice, or refuses to map, the bytes are read instead.
 //! - What is behind a slice does not change. `log/` upholds it: it cuts slices only below the synced
 //!   (or, where so promised, the written) end of segments that are only appended to, never truncates
 //!   a file that is mapped, and recycles one only if this process began it and [`is_mapped`] said no:

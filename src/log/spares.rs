@@ -40,12 +40,14 @@ impl Log {
     /// for that: compaction leaves such pieces.
     pub(super) fn take_spare(&self, tail: &mut Tail, room: Room, least: u64) -> Result<Spare> {
         let wanted = self.segment_len();
+        // Long enough for whatever a request may ask for.
+        let whole = self.segment_len.unwrap_or(SMALL_SEGMENT_LEN);
         if let Some(spare) = self.spare_of(1, |len| len == wanted) {
             return Ok(spare);
         }
         if room != Room::Last && self.spares.lock().is_empty() && !self.table.read().is_empty() {
             // Upkeep has not come to it, or found no room: nothing ordinary goes on without a reserve.
-            match self.allocate_spare(tail, self.segment_len.unwrap_or(SMALL_SEGMENT_LEN)) {
+            match self.allocate_spare(tail, whole) {
                 Err(error) if error.kind() != ErrorKind::NoSpace || room == Room::Ordinary => return Err(error),
                 reserve => self.spares.lock().extend(reserve),
             }
@@ -54,8 +56,7 @@ impl Log {
             Err(error) if error.kind() == ErrorKind::NoSpace && room != Room::Ordinary => error,
             allocated => return allocated,
         };
-        // A whole one takes whatever a request may ask for; `least` is an estimate from above.
-        let whole = self.segment_len.unwrap_or(SMALL_SEGMENT_LEN);
+        // `least` is an estimate from above.
         let part = (whole / PART).max(least).next_multiple_of(PAGE).min(whole);
         match self.allocate_spare(tail, part) {
             Err(error) if error.kind() == ErrorKind::NoSpace && room == Room::Last => {

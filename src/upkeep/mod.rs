@@ -8,7 +8,7 @@
 //! recycle     segments and files that nobody needs make room (recycler.rs)
 //! renew       the index is written anew when its files are far too large, or were slow to open (renewer.rs)
 //! compact     what is needed in segments that hold much dead is gathered elsewhere (compactor.rs)
-//! erase       what was deleted is gone from all files within a stated time (eraser.rs)
+//! erase       what was deleted is gone from all files within a stated time (eraser/)
 //! prepare     the next segment, ahead of need
 //! verify      by hand: everything is read again, and what is damaged put right or set aside (verifier/)
 //! ```

@@ -15,7 +15,7 @@
 //! Nothing is invented and nothing cut: the damaged bytes stay where they are until their segment leaves the
 //! log, and the note tells later verifications that nothing alive is among them. Bytes of records and
 //! contents that are dead are set aside in the same way. `quarantine/` is the operator's: the store adds to it
-//! and never removes from it, unless it was told to erase what was deleted (`upkeep/eraser.rs`). A crash
+//! and never removes from it, unless it was told to erase what was deleted (`upkeep/eraser/`). A crash
 //! 1. before the note is durable leaves damage that is found again;
 //! 2. after it, names that are found again: what is set aside counts as long as something alive is hit.
 
