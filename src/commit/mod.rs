@@ -15,6 +15,7 @@
 //! - What changes let go counts as dead only once they are durable.
 
 pub(crate) mod brake;
+mod company;
 mod plan;
 pub(crate) mod queue;
 pub(crate) mod request;

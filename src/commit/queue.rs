@@ -4,13 +4,14 @@
 //! Invariants:
 //! - At most one thread leads at a time; jobs are led in the order they came.
 //! - Whoever submitted gets an answer, also when the leader of its group panics.
-//! - The next leader is awake before the last group is: while each of its members does its own work,
-//!   the next group is being written.
+//! - The next leader is awake before the last group is. It waits for company for a moment, if that has
+//!   paid off (`company.rs`).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::sync::{Condvar, Mutex};
+use super::company::Company;
+use super::sync::{Condvar, Instant, Mutex};
 
 /// Most jobs led together.
 const GROUP_MAX: usize = 1024;
@@ -19,11 +20,16 @@ const GROUP_MAX: usize = 1024;
 pub(crate) struct Queue<J, R> {
     /// Guards who waits and whether somebody leads. Held for moments.
     line: Mutex<Line<J, R>>,
+    /// Wakes a leader that waits for company.
+    gathered: Condvar,
 }
 
 struct Line<J, R> {
     waiting: VecDeque<(J, Arc<Seat<R>>)>,
     led: bool,
+    company: Company,
+    /// How many the leader waits for.
+    wanted: Option<usize>,
 }
 
 /// Where one submitter waits for its turn or its answer.
@@ -60,7 +66,8 @@ impl<R> Seat<R> {
 
 impl<J, R> Queue<J, R> {
     pub(crate) fn new() -> Queue<J, R> {
-        Queue { line: Mutex::new(Line { waiting: VecDeque::new(), led: false }) }
+        let line = Line { waiting: VecDeque::new(), led: false, company: Company::default(), wanted: None };
+        Queue { line: Mutex::new(line), gathered: Condvar::new() }
     }
 
     /// Has `job` done, by this thread or by another that leads: `lead` does a group of jobs and answers
@@ -73,13 +80,15 @@ impl<J, R> Queue<J, R> {
             if !line.led {
                 line.led = true;
                 *seat.turn.lock() = Turn::Lead;
+            } else if line.wanted == Some(line.waiting.len()) {
+                self.gathered.notify_one();
             }
         }
         if let Some(answer) = seat.wait() {
             return answer;
         }
         let (jobs, seats) = self.take_group();
-        let group = Led { queue: self, seats, answers: Vec::new(), abandoned };
+        let group = Led { queue: self, seats, answers: Vec::new(), abandoned, begun: Instant::now() };
         group.answer(lead, jobs);
         // The leader came first in its own group.
         seat.wait().expect("answered with its group")
@@ -87,13 +96,24 @@ impl<J, R> Queue<J, R> {
 
     fn take_group(&self) -> (Vec<J>, Vec<Arc<Seat<R>>>) {
         let mut line = self.line.lock();
+        let waiting = line.waiting.len();
+        if let Some((wanted, longest)) = line.company.expect(waiting) {
+            let deadline = Instant::now() + longest;
+            line.wanted = Some(wanted);
+            while line.waiting.len() < wanted && self.gathered.wait_until(&mut line, deadline) {}
+            line.wanted = None;
+            let all = line.waiting.len() >= wanted;
+            line.company.came(all);
+        }
         let count = line.waiting.len().min(GROUP_MAX);
         line.waiting.drain(..count).unzip()
     }
 
-    fn hand_on(&self) {
+    fn hand_on(&self, led: usize, begun: Instant) {
         let next = {
             let mut line = self.line.lock();
+            let waiting = line.waiting.len();
+            line.company.done(led, waiting, begun.elapsed());
             let next = line.waiting.front().map(|(_, seat)| seat.clone());
             line.led = next.is_some();
             next
@@ -110,6 +130,7 @@ struct Led<'a, J, R> {
     seats: Vec<Arc<Seat<R>>>,
     answers: Vec<R>,
     abandoned: &'a dyn Fn() -> R,
+    begun: Instant,
 }
 
 impl<J, R> Led<'_, J, R> {
@@ -122,7 +143,7 @@ impl<J, R> Drop for Led<'_, J, R> {
     fn drop(&mut self) {
         let mut answers = std::mem::take(&mut self.answers).into_iter();
         let answers: Vec<R> = self.seats.iter().map(|_| answers.next().unwrap_or_else(self.abandoned)).collect();
-        self.queue.hand_on();
+        self.queue.hand_on(self.seats.len(), self.begun);
         for (seat, answer) in self.seats.iter().zip(answers) {
             seat.tell(Turn::Done(answer));
         }

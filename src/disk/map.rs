@@ -34,6 +34,8 @@ use super::{FileId, fork};
 
 /// The unit of the bitmap. Larger pages of the system are a whole number of these.
 const PAGE_LEN: usize = 4096;
+/// Pages that are asked for together, as Linux maps them when one is touched.
+const AROUND: usize = 16;
 
 /// The first bytes of a file, mapped to read.
 pub struct Map {
@@ -151,13 +153,25 @@ impl Map {
         if words_of(&pages).all(|(word, bits)| self.populated[word].load(Ordering::Acquire) & bits == bits) {
             return Ok(());
         }
+        // The kernel maps its neighbours with a page in any case: to ask for them along spares asking again.
+        let around = pages.start() / AROUND * AROUND..=pages.end() / AROUND * AROUND + AROUND - 1;
+        if self.ask_for(raw, around).is_ok() {
+            return Ok(());
+        }
+        // A neighbour that the disk cannot give is not what was asked for.
+        self.ask_for(raw, pages).map_err(|e| unreadable(range, &e))
+    }
+
+    /// Has the kernel bring in pages, as far as there are.
+    fn ask_for(&self, raw: &MmapRaw, pages: RangeInclusive<usize>) -> io::Result<()> {
+        let pages = *pages.start()..=(*pages.end()).min((raw.len() - 1) / PAGE_LEN);
         let first = pages.start() * PAGE_LEN;
         let end = ((pages.end() + 1) * PAGE_LEN).min(raw.len());
         loop {
             match raw.advise_range(Advice::PopulateRead, first, end - first) {
                 Ok(()) => break,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(unreadable(range, &e)),
+                Err(e) => return Err(e),
             }
         }
         for (word, bits) in words_of(&pages) {

@@ -107,8 +107,8 @@ impl Log {
         let wanted = self.segment_len();
         let ready = self.spares.lock().iter().filter(|spare| spare.len == wanted).count();
         let mut numbers = self.tail.lock();
-        let half_full = numbers.active.as_ref().is_some_and(|active| active.end > active.segment.len() / 2);
-        if ready > usize::from(half_full) {
+        let begun = numbers.active.as_ref().is_some_and(|active| active.end > active.segment.len() / 4);
+        if ready > usize::from(begun) {
             return Ok(());
         }
         let id = numbers.next_segment;

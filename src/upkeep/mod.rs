@@ -65,6 +65,9 @@ pub use verifier::report::{Damaged, VerifyOptions, VerifyProgress, VerifyReport}
 
 /// After being woken, the thread lets this long pass, so that it does things by the hundred.
 const GATHER: Duration = Duration::from_millis(10);
+/// How often what has expired is swept: many entries in one record, one sync for all of it. To readers they are
+/// gone all the while.
+const SWEEP: Duration = Duration::from_millis(250);
 /// Longest sleep.
 const IDLE: Duration = Duration::from_secs(1);
 /// How often the index is pushed to the disk while it changes.
@@ -192,6 +195,7 @@ pub(crate) struct Upkeep {
 /// When the thread did last what it does not do in every round.
 struct Rounds {
     flushed: Instant,
+    swept: Option<Instant>,
     /// What had been written to the log when nothing was worth compacting.
     compacted: u64,
     /// When the disk had no room for a checkpoint.
@@ -279,13 +283,14 @@ impl Upkeep {
 
     fn run(&self) {
         let now = Instant::now();
-        let mut rounds = Rounds { flushed: now, compacted: 0, full: None, is_erasing: false };
+        let mut rounds = Rounds { flushed: now, swept: None, compacted: 0, full: None, is_erasing: false };
         loop {
             let next = self.sweeper.lock().next_due(&self.log, &self.catalog, self.clock.now_ms());
             let longest = if self.commit.is_behind() { self.os_sync_interval.min(IDLE) } else { IDLE };
             let longest = self.renewal_waits(longest);
             let longest = if std::mem::take(&mut rounds.is_erasing) { Duration::ZERO } else { longest };
-            if !self.signal.sleep(next.map_or(longest, |ms| longest.min(Duration::from_millis(ms)))) {
+            let rest = rounds.swept.map_or(Duration::ZERO, |then| SWEEP.saturating_sub(then.elapsed()));
+            if !self.signal.sleep(next.map_or(longest, |ms| longest.min(Duration::from_millis(ms).max(rest)))) {
                 return;
             }
             let round = catch_unwind(AssertUnwindSafe(|| {
@@ -329,7 +334,10 @@ impl Upkeep {
             rounds.flushed = Instant::now();
         }
         self.note(self.renew_index_if_due());
-        self.note(self.sweep_due().map(drop));
+        if rounds.swept.is_none_or(|then| then.elapsed() >= SWEEP) {
+            self.note(self.sweep_due().map(drop));
+            rounds.swept = Some(Instant::now());
+        }
         let was_full = rounds.full.is_some_and(|then| then.elapsed() < FULL);
         if !was_full {
             let outcome = self.checkpoint_if_due();

@@ -1,8 +1,10 @@
 //! The commit queue of mediacask, the very source, over locks that a model checker schedules.
 //!
-//! `src/commit/queue.rs` names its locks in `commit/sync.rs` alone; here another module stands in that
+//! `src/commit/queue.rs` names its locks and its clock in `commit/sync.rs` alone; here another module stands in that
 //! place, beside the queue as there. What the checker explores is in `tests/queue.rs`.
 
+#[path = "../../../src/commit/company.rs"]
+mod company;
 #[path = "../../../src/commit/queue.rs"]
 mod queue;
 mod sync;
