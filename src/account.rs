@@ -7,6 +7,7 @@ use std::ops::RangeBounds;
 use crate::batch::Batch;
 use crate::blob::{Blob, BlobReader};
 use crate::commit::request::{Done, Intent, Refused, Request, Target};
+use crate::digest::NameKey;
 use crate::engine::{Engine, Handle};
 use crate::entry::{Entry, Facts};
 use crate::error::{Error, Result};
@@ -68,6 +69,11 @@ impl Account {
         Ok((engine, engine.target(&self.name, name)?))
     }
 
+    fn key(&self, name: &str) -> Result<(&Engine, NameKey)> {
+        let engine = self.handle.engine()?;
+        Ok((engine, engine.key(&self.name, name)?))
+    }
+
     /// Stores `content` under `name`, in the place of what was there; the time to live starts anew.
     ///
     /// All or nothing: readers see the old version or the new one. Durable when this returns, unless the
@@ -86,7 +92,7 @@ impl Account {
     /// # Ok::<(), mediacask::Error>(())
     /// ```
     pub fn put(&self, name: &str, content: impl AsRef<[u8]>, options: &PutOptions) -> Result<Entry> {
-        let (engine, _) = self.target(name)?;
+        let (engine, _) = self.key(name)?;
         options.check(name)?;
         let ready = prepare(engine, &self.name, content.as_ref(), &options.expected)?;
         put(engine, &self.name, name, ready, options)
@@ -144,8 +150,8 @@ impl Account {
     /// # Ok::<(), mediacask::Error>(())
     /// ```
     pub fn get(&self, name: &str) -> Result<Option<Blob>> {
-        let (engine, target) = self.target(name)?;
-        engine.lookup.get(target.key)
+        let (engine, key) = self.key(name)?;
+        engine.lookup.get(key)
     }
 
     /// A range of the content of `name`, in bytes; an end beyond the content is brought back to it.
@@ -161,8 +167,8 @@ impl Account {
     /// # Ok::<(), mediacask::Error>(())
     /// ```
     pub fn get_range(&self, name: &str, range: impl RangeBounds<u64>) -> Result<Option<Blob>> {
-        let (engine, target) = self.target(name)?;
-        engine.lookup.get_range(target.key, range)
+        let (engine, key) = self.key(name)?;
+        engine.lookup.get_range(key, range)
     }
 
     /// A reader over the content of `name`, with `Read` and `Seek`; each chunk is checked when it is read.
@@ -180,8 +186,8 @@ impl Account {
     /// # Ok::<(), mediacask::Error>(())
     /// ```
     pub fn reader(&self, name: &str) -> Result<Option<BlobReader>> {
-        let (engine, target) = self.target(name)?;
-        engine.lookup.reader(target.key)
+        let (engine, key) = self.key(name)?;
+        engine.lookup.reader(key)
     }
 
     /// The facts of `name` without its content.
@@ -194,8 +200,8 @@ impl Account {
     /// # Ok::<(), mediacask::Error>(())
     /// ```
     pub fn head(&self, name: &str) -> Result<Option<Entry>> {
-        let (engine, target) = self.target(name)?;
-        engine.lookup.head(target.key)
+        let (engine, key) = self.key(name)?;
+        engine.lookup.head(key)
     }
 
     /// Whether there is such a name.
@@ -208,9 +214,9 @@ impl Account {
     /// # Ok::<(), mediacask::Error>(())
     /// ```
     pub fn contains(&self, name: &str) -> Result<bool> {
-        let (engine, target) = self.target(name)?;
+        let (engine, key) = self.key(name)?;
         let now_ms = engine.clock.now_ms();
-        Ok(engine.catalog.name(target.key).is_some_and(|row| !row.is_over(now_ms)))
+        Ok(engine.catalog.name(key).is_some_and(|row| !row.is_over(now_ms)))
     }
 
     /// Takes `name` down; says whether it was there. Durable when this returns, unless told otherwise.

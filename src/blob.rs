@@ -27,14 +27,13 @@ use crate::options::Verify;
 pub(crate) struct EntryBytes(Arc<[u8]>);
 
 impl EntryBytes {
-    /// `None` unless `bytes` are a put that stands, its texts sound.
-    pub(crate) fn new(bytes: &[u8]) -> Option<EntryBytes> {
-        let op = OpView::decode(bytes)?;
-        (op.put().is_some() && op.texts_are_sound()).then(|| EntryBytes(bytes.into()))
+    /// `None` unless the operation is a put, its texts sound.
+    pub(crate) fn new(op: OpView<'_>) -> Option<EntryBytes> {
+        (op.put().is_some() && op.texts_are_sound()).then(|| EntryBytes(op.bytes().into()))
     }
 
     pub(crate) fn op(&self) -> OpView<'_> {
-        OpView::decode(&self.0).expect("it stood when it was copied")
+        OpView::again(&self.0)
     }
 
     pub(crate) fn digest(&self) -> Digest {

@@ -8,6 +8,11 @@ use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
 
+/// Bytes of account and name, with the length of the former, that are brought together for hashing: nearly always,
+const SHORT: usize = 256;
+/// and at most.
+const LONG: usize = 2 + crate::limits::ACCOUNT_LEN_MAX + crate::limits::NAME_LEN_MAX;
+
 /// The BLAKE3 hash of a blob's content: 32 bytes, shown as 64 lower-case hex digits.
 ///
 /// ```
@@ -106,12 +111,22 @@ impl Secret {
 
     /// The key of a name. The account's length leads, so that no two pairs read alike.
     pub(crate) fn name_key(&self, account: &str, name: &str) -> NameKey {
-        let mut text = [0u8; 2 + crate::limits::ACCOUNT_LEN_MAX + crate::limits::NAME_LEN_MAX];
-        let (a, n) = (account.len(), name.len());
-        text[..2].copy_from_slice(&(a as u16).to_le_bytes());
-        text[2..2 + a].copy_from_slice(account.as_bytes());
-        text[2 + a..2 + a + n].copy_from_slice(name.as_bytes());
-        let hash = blake3::keyed_hash(&self.0, &text[..2 + a + n]);
+        let len = 2 + account.len() + name.len();
+        // Clearing room for the longest of names would take as long as hashing one of the usual length.
+        if len <= SHORT {
+            self.key_of(account, name, &mut [0; SHORT][..len])
+        } else {
+            self.key_of(account, name, &mut [0; LONG][..len])
+        }
+    }
+
+    fn key_of(&self, account: &str, name: &str, text: &mut [u8]) -> NameKey {
+        let (head, texts) = text.split_at_mut(2);
+        let (a, n) = texts.split_at_mut(account.len());
+        head.copy_from_slice(&(account.len() as u16).to_le_bytes());
+        a.copy_from_slice(account.as_bytes());
+        n.copy_from_slice(name.as_bytes());
+        let hash = blake3::keyed_hash(&self.0, text);
         NameKey(u128::from_le_bytes(hash.as_bytes()[..16].try_into().expect("16 of 32 bytes")))
     }
 }

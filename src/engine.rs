@@ -1,9 +1,11 @@
 //! An open store: its parts, put together, and taken apart in order.
 
 use std::ops::Deref;
+use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
 
 use crate::buffers::Buffers;
 use crate::catalog::Catalog;
@@ -13,7 +15,7 @@ use crate::commit::brake::Brake;
 use crate::commit::request::{Done, Refused, Request, Target};
 use crate::digest::NameKey;
 use crate::disk::fork;
-use crate::disk::locks::{RwLock, RwLockReadGuard};
+use crate::disk::locks::{Mutex, RwLock, RwLockReadGuard};
 use crate::entry::{Entry, check_account, check_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::home::Home;
@@ -22,7 +24,7 @@ use crate::log::blob_files::BlobFiles;
 use crate::log::{Log, Position, Room};
 use crate::lookup::Lookup;
 use crate::options::{StoreOptions, Upkeep as Who};
-use crate::recovery::{Damage, RecoveryReport, Witness, recover};
+use crate::recovery::{Damage, Recovered, RecoveryReport, Witness, recover};
 use crate::telemetry::{self, Phase, Timer, span};
 use crate::upkeep::{Parts, Signal, Upkeep};
 
@@ -58,13 +60,8 @@ impl Engine {
         let disk = options.disk.clone();
         disk.index_at(&home.index());
         let files = Arc::new(BlobFiles::new(disk.clone(), home.staging(), home.files()));
-        let index = Arc::new(Index::open(disk, &home.index(), home.store.id, options.index_cache_bytes));
-        let position = index.position().filter(|position| position.store_id == home.store.id);
-        let end = position.map(|position| Position { segment: position.segment, offset: position.offset });
-        let recovered = {
-            let _span = span(Phase::Recovery);
-            recover(&home, &options, &files, &Witness { end, rows: &|| witness(&index) })?
-        };
+        let (index, recovered) = open_index_and_recover(&home, &options, &files);
+        let recovered = recovered?;
 
         let (log, catalog) = (Arc::new(recovered.log), Arc::new(recovered.catalog));
         let clock = options.clock.clone();
@@ -140,11 +137,16 @@ impl Engine {
         Ok(held)
     }
 
-    /// The name to act on, if it is one.
-    pub(crate) fn target(&self, account: &str, name: &str) -> Result<Target> {
+    /// The key of the name to look up, if it is one.
+    pub(crate) fn key(&self, account: &str, name: &str) -> Result<NameKey> {
         check_account(account)?;
         check_name(name)?;
-        let key = self.log.secret.name_key(account, name);
+        Ok(self.log.secret.name_key(account, name))
+    }
+
+    /// The name to act on, if it is one.
+    pub(crate) fn target(&self, account: &str, name: &str) -> Result<Target> {
+        let key = self.key(account, name)?;
         Ok(Target { account: account.to_owned(), name: name.to_owned(), key })
     }
 
@@ -228,6 +230,34 @@ impl Engine {
 fn tell_opened(report: &RecoveryReport, damage: &[Damage], timer: Timer) {
     damage.iter().for_each(|damage| telemetry::damage(&damage.path, damage.offset, &damage.what));
     telemetry::opened(timer, report.clean, report.records_replayed, damage.len() as u64);
+}
+
+/// Side by side, unless upkeep is by hand, which is to say in order: recovery asks the index about damage alone.
+fn open_index_and_recover(home: &Home, options: &StoreOptions, files: &BlobFiles) -> (Arc<Index>, Result<Recovered>) {
+    let (disk, cache_bytes) = (&options.disk, options.index_cache_bytes);
+    let open = || Arc::new(Index::open(disk.clone(), &home.index(), home.store.id, cache_bytes));
+    let recover = |index: &dyn Fn() -> Arc<Index>| {
+        let _span = span(Phase::Recovery);
+        recover(home, options, files, &Witness { end: &|| end_of(&index(), home), rows: &|| witness(&index()) })
+    };
+    if options.upkeep == Who::ByHand {
+        let index = open();
+        return (index.clone(), recover(&|| index.clone()));
+    }
+    thread::scope(|scope| {
+        let opening = Mutex::new(Some(scope.spawn(open)));
+        let opened = OnceLock::new();
+        let join = || opening.lock().take().expect("joined once").join().unwrap_or_else(|panic| resume_unwind(panic));
+        let index = || opened.get_or_init(join).clone();
+        let recovered = recover(&index);
+        (index(), recovered)
+    })
+}
+
+/// Up to where in the log of its own store the index has read.
+fn end_of(index: &Index, home: &Home) -> Option<Position> {
+    let position = index.position().filter(|position| position.store_id == home.store.id)?;
+    Some(Position { segment: position.segment, offset: position.offset })
 }
 
 /// All rows of the index: what it remembers of names whose records are damaged.

@@ -1,17 +1,24 @@
 //! The way of a listing: token -> rows of the index, in order, each checked against the catalog -> page.
 //!
+//! Rows come in batches, and so do the look-ups: what each waits for in memory, it waits for beside the others.
+//!
 //! A row is only a hint that there may be such a name: what a page shows comes from the catalog and the
 //! log. That no name is missing is seen to before: the index has caught up with the listing's start, and
 //! its rows of the account add up (`upkeep/applier.rs`). A name that lives through a whole walk keeps its
 //! place in the order, whatever is written meanwhile, so it is returned exactly once.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
+use crate::catalog::NameRow;
 use crate::engine::Engine;
 use crate::entry::{Entry, ms_of};
 use crate::error::Result;
-use crate::index::{Broken, ScanEnd};
+use crate::index::{Broken, NameAt, ScanEnd};
 use crate::limits::PAGE_ENTRIES_MAX;
+use crate::log::segment::Segment;
 use crate::options::{ListOptions, invalid};
 use crate::token::{self, Resume};
 
@@ -39,6 +46,8 @@ struct Walk<'a> {
     /// Created at or after, and before; Unix ms.
     created: (Option<u64>, Option<u64>),
     page: Page,
+    /// Segments that entries were read from, so as not to ask the log for them one by one.
+    segments: HashMap<u32, Arc<Segment>>,
     /// The name or prefix the walk has come to.
     at: Option<Resume>,
 }
@@ -63,8 +72,8 @@ pub(crate) fn list(engine: &Engine, account: &str, options: &ListOptions) -> Res
     let begin = engine.commit.durable();
     loop {
         engine.upkeep.make_current(account, begin)?;
-        let page = Page::default();
-        let mut walk = Walk { engine, account, options, limit, created, page, at: resume.clone() };
+        let (page, segments) = (Page::default(), HashMap::new());
+        let mut walk = Walk { engine, account, options, limit, created, page, segments, at: resume.clone() };
         match walk.walk()? {
             Ok(more) => {
                 let Walk { mut page, at, .. } = walk;
@@ -93,25 +102,36 @@ impl Walk<'_> {
                     Bound::Included(past.as_str())
                 }
             };
-            let scanned =
-                self.engine.index.scan(self.account, bound, &self.options.prefix, rows_left, &mut |name, _| {
+            let (index, prefix) = (&self.engine.index, &self.options.prefix);
+            let scanned = index.scan_batches(self.account, bound, prefix, rows_left, &mut |names| {
+                let room = self.limit - self.page.entries.len() - self.page.prefixes.len();
+                let rows = self.rows_of(&names[..names.len().min(room)]);
+                for (place, (name, _)) in names.iter().enumerate() {
                     rows_left -= 1;
                     if let Some(Resume::Past(prefix)) = &from
                         && name.starts_with(prefix.as_str())
                     {
-                        self.at = Some(Resume::After(name.to_owned()));
-                        return ControlFlow::Continue(());
+                        self.at = Some(Resume::After((*name).to_owned()));
+                        continue;
                     }
                     if self.page.entries.len() + self.page.prefixes.len() >= self.limit {
                         full = true;
                         return ControlFlow::Break(());
                     }
-                    match self.take(name) {
+                    let row = match rows.get(place) {
+                        Some(row) => *row,
+                        None => self.engine.catalog.name(self.engine.log.secret.name_key(self.account, name)),
+                    };
+                    match self.take(name, row) {
                         Ok(prefix) => skip = prefix,
                         Err(error) => failed = Err(error),
                     }
-                    if skip.is_some() || failed.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                });
+                    if skip.is_some() || failed.is_err() {
+                        return ControlFlow::Break(());
+                    }
+                }
+                ControlFlow::Continue(())
+            });
             let end = match scanned {
                 Ok(end) => end,
                 Err(broken) => return Ok(Err(broken)),
@@ -128,12 +148,35 @@ impl Walk<'_> {
         }
     }
 
+    /// The rows that the catalog has of names, their entries on the way into the processor. Of names that are to be
+    /// rolled up most are never looked at: none.
+    fn rows_of(&mut self, names: &[NameAt<'_>]) -> Vec<Option<NameRow>> {
+        if self.options.delimiter.is_some() {
+            return Vec::new();
+        }
+        let secret = &self.engine.log.secret;
+        let keys: Vec<_> = names.iter().map(|(name, _)| secret.name_key(self.account, name)).collect();
+        let rows = self.engine.catalog.names(&keys);
+        for place in rows.iter().flatten().map(|row| row.place) {
+            if let Some(segment) = self.segment(place.segment) {
+                segment.touch(place.offset.into());
+            }
+        }
+        rows
+    }
+
+    fn segment(&mut self, id: u32) -> Option<&Segment> {
+        match self.segments.entry(id) {
+            Slot::Occupied(slot) => Some(slot.into_mut()),
+            Slot::Vacant(slot) => Some(slot.insert(self.engine.log.segment(id)?)),
+        }
+    }
+
     /// Takes a name into the page, if it is there and passes the filters; gives the common prefix it was
-    /// rolled up into.
-    fn take(&mut self, name: &str) -> Result<Option<String>> {
-        let key = self.engine.log.secret.name_key(self.account, name);
+    /// rolled up into. `row` is what the catalog has of it.
+    fn take(&mut self, name: &str, row: Option<NameRow>) -> Result<Option<String>> {
         let now_ms = self.engine.clock.now_ms();
-        let Some(row) = self.engine.catalog.name(key).filter(|row| !row.is_over(now_ms)) else {
+        let Some(row) = row.filter(|row| !row.is_over(now_ms)) else {
             self.at = Some(Resume::After(name.to_owned()));
             return Ok(None);
         };
@@ -147,7 +190,15 @@ impl Walk<'_> {
             return Ok(Some(prefix));
         }
         self.at = Some(Resume::After(name.to_owned()));
-        let Some(entry) = self.engine.lookup.listed(name, row)? else { return Ok(None) };
+        // What fails is looked up again: it may have been moved meanwhile, or be damaged.
+        let read = |segment: &Segment| segment.read_op(row.place.offset.into(), |op| op.entry()).ok().flatten();
+        let entry = match self.segment(row.place.segment).and_then(read) {
+            Some(entry) => entry,
+            None => match self.engine.lookup.listed(name, row)? {
+                Some(entry) => entry,
+                None => return Ok(None),
+            },
+        };
         let created_ms = ms_of(entry.created_at);
         let within =
             self.created.0.is_none_or(|from| created_ms >= from) && self.created.1.is_none_or(|to| created_ms < to);

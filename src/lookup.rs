@@ -87,8 +87,8 @@ impl Lookup {
                 return Ok(None);
             };
             let found = self.log.segment(row.place.segment).map(|segment| {
-                let op = segment.op(row.place.offset.into())?;
-                EntryBytes::new(&op).ok_or_else(|| self.entry_damage(&row))
+                let entry = segment.read_op(row.place.offset.into(), EntryBytes::new)?;
+                entry.ok_or_else(|| self.entry_damage(&row))
             });
             match found {
                 Some(Ok(entry)) => return Ok(Some((row, entry))),

@@ -34,6 +34,14 @@ pub(crate) struct Totals {
     pub(crate) sum: u128,
 }
 
+impl Totals {
+    pub(super) fn add(&mut self, more: Totals) {
+        self.count += more.count;
+        self.bytes += more.bytes;
+        self.sum = self.sum.wrapping_add(more.sum);
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct AccountState {
     pub(crate) totals: Totals,

@@ -8,10 +8,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::accounts::{PolicyRow, Totals};
 use super::lives::{Alive, Live};
-use super::{
-    Catalog, ContentId, ContentRow, NameRow, Place, STORE_SCOPE, content_hash, content_shard, name_hash, name_shard,
-};
+use super::parts::{shards_each, side_by_side};
+use super::table::Table;
+use super::{Catalog, ContentId, ContentRow, NameRow, Place, STORE_SCOPE, content_hash, content_shard, name_hash};
 use crate::digest::{Digest, NameKey};
+use crate::disk::locks::RwLock;
 use crate::options::Policy;
 
 /// A put that stands somewhere.
@@ -120,42 +121,63 @@ impl Builder {
 
     /// The catalog, its references and totals counted.
     pub(crate) fn finish(self) -> Catalog {
-        let mut catalog = self.catalog;
-        let mut lives = LiveCounts::new(&self.segments);
+        let Builder { mut catalog, segments, .. } = self;
         let accounts = catalog.accounts.all();
-        let mut totals = vec![Totals::default(); accounts.len()];
-        for shard in &mut catalog.names {
-            for (_, row) in shard.get_mut().iter() {
-                let mut size = 0;
+        let (names, each) = (&catalog.names, shards_each(catalog.names_count() as usize));
+        let parts: Vec<_> = catalog.contents.chunks_mut(each).enumerate().collect();
+        let counted = side_by_side(parts, |(part, contents)| {
+            let mut counts =
+                Counts { lives: LiveCounts::new(&segments), totals: vec![Totals::default(); accounts.len()] };
+            counts.count(names, contents, part * each);
+            counts
+        });
+        let mut lives: HashMap<u32, Live> = HashMap::new();
+        for Counts { lives: more, totals } in counted {
+            more.0.into_iter().for_each(|(segment, live)| lives.entry(segment).or_default().add_all(live));
+            accounts.iter().zip(totals).for_each(|(account, totals)| account.state.lock().totals.add(totals));
+        }
+        for policy in accounts.iter().filter_map(|account| account.state.lock().policy) {
+            let alive = Alive::Policy(policy.place);
+            lives.entry(alive.segment()).or_default().add(alive);
+        }
+        *catalog.lives.get_mut() = lives;
+        catalog
+    }
+}
+
+/// What is counted over the contents of a few shards, and the names that hold them.
+struct Counts {
+    lives: LiveCounts,
+    /// By account.
+    totals: Vec<Totals>,
+}
+
+impl Counts {
+    /// Takes in the contents of the shards from `first` on; those that no name holds go.
+    fn count(&mut self, names: &[RwLock<Table<NameRow>>], contents: &mut [RwLock<Table<ContentRow>>], first: usize) {
+        let mut tables: Vec<_> = contents.iter_mut().map(RwLock::get_mut).collect();
+        for shard in names {
+            for (_, row) in shard.read().iter() {
                 let id = row.content;
-                if let Some(content) = catalog.contents[id.shard()].get_mut().get_mut(id.slot()) {
+                let Some(table) = id.shard().checked_sub(first).and_then(|here| tables.get_mut(here)) else { continue };
+                let mut size = 0;
+                if let Some(content) = table.get_mut(id.slot()) {
                     content.references += 1;
                     size = content.len;
                 }
-                lives.count(Alive::Entry(row.place));
-                let totals = &mut totals[row.account as usize];
-                totals.count += 1;
-                totals.bytes += size;
-                totals.sum = totals.sum.wrapping_add(row.key.share(row.sequence));
+                self.lives.count(Alive::Entry(row.place));
+                let sum = row.key.share(row.sequence);
+                self.totals[row.account as usize].add(Totals { count: 1, bytes: size, sum });
             }
         }
-        for table in &mut catalog.contents {
-            table.get_mut().retain(|_, row| {
+        for table in tables {
+            table.retain(|_, row| {
                 if row.references > 0 {
-                    lives.count(Alive::Blob { place: row.place, len: row.len });
+                    self.lives.count(Alive::Blob { place: row.place, len: row.len });
                 }
                 row.references > 0
             });
         }
-        for (account, totals) in accounts.iter().zip(totals) {
-            let mut state = account.state.lock();
-            state.totals = totals;
-            if let Some(policy) = state.policy {
-                lives.count(Alive::Policy(policy.place));
-            }
-        }
-        *catalog.lives.get_mut() = lives.0.into_iter().collect();
-        catalog
     }
 }
 
@@ -180,22 +202,17 @@ impl LiveCounts {
     }
 }
 
-impl Catalog {
-    /// Files a name's row of a checkpoint.
-    pub(super) fn load_name(&mut self, row: NameRow) {
-        let table = self.names[name_shard(row.key)].get_mut();
-        if table.find(name_hash(row.key), |known| known.key == row.key).is_none() {
-            table.insert(row);
-        }
+/// Files a name's row of a checkpoint.
+pub(super) fn load_name(table: &mut Table<NameRow>, row: NameRow) {
+    if table.find(name_hash(row.key), |known| known.key == row.key).is_none() {
+        table.insert(row);
     }
+}
 
-    /// Files a content's row of a checkpoint.
-    pub(super) fn load_content(&mut self, row: ContentRow) -> ContentId {
-        let shard = content_shard(&row.digest);
-        let table = self.contents[shard].get_mut();
-        let found = table.find(row_hash(&row), |known| known.digest == row.digest && known.scope == row.scope);
-        ContentId::new(shard, found.unwrap_or_else(|| table.insert(row)))
-    }
+/// Files a content's row of a checkpoint; gives its slot.
+pub(super) fn load_content(table: &mut Table<ContentRow>, row: ContentRow) -> u32 {
+    let found = table.find(row_hash(&row), |known| known.digest == row.digest && known.scope == row.scope);
+    found.unwrap_or_else(|| table.insert(row))
 }
 
 fn row_hash(row: &ContentRow) -> u64 {

@@ -23,8 +23,11 @@
 use std::time::Duration;
 
 use super::accounts::PolicyRow;
-use super::{Catalog, ContentId, ContentRow, NameRow, Place};
+use super::parts::{rows_of_parts, shards_each, side_by_side};
+use super::table::Table;
+use super::{Catalog, ContentId, ContentRow, NameRow, Place, content_shard, name_shard};
 use crate::digest::{Digest, NameKey};
+use crate::disk::locks::RwLock;
 use crate::error::Result;
 use crate::limits::BLOB_LEN_MAX;
 use crate::options::Policy;
@@ -214,7 +217,7 @@ pub(crate) fn read(bytes: &[u8], store_id: &[u8; 16]) -> Option<Loaded> {
     let name_rows = rest.take(names.checked_mul(NAME_LEN)?)?;
     catalog.reserve(names, contents);
     let ids = read_contents(content_rows, &mut catalog)?;
-    read_names(name_rows, &mut catalog, &ids, stamp.sequence)?;
+    read_names(name_rows, &mut catalog, &ids, stamp.sequence).then_some(())?;
     Some(Loaded { stamp, segments, active, catalog })
 }
 
@@ -257,18 +260,36 @@ impl Ids {
 
 /// Files the contents, which come shard by shard and, today, by their slots.
 fn read_contents(rows: &[u8], catalog: &mut Catalog) -> Option<Ids> {
-    let mut ids = Ids(vec![Vec::new(); super::SHARDS]);
+    let each = shards_each(rows.len() / CONTENT_LEN);
+    let shard = |row: &[u8]| ContentId(u32::from_le_bytes(row[..4].try_into().expect("four bytes"))).shard();
+    let rows = rows_of_parts(rows, CONTENT_LEN, each, shard);
+    let tables = catalog.contents.chunks_mut(each).enumerate();
+    let parts = rows.into_iter().zip(tables).map(|(rows, (part, tables))| (rows, part * each, tables)).collect();
+    let read = side_by_side(parts, |(rows, first, tables)| read_contents_of(rows, first, tables));
+    Some(Ids(read.into_iter().collect::<Option<Vec<_>>>()?.concat()))
+}
+
+/// Files the contents of the shards from `first` on; gives their new ids.
+fn read_contents_of(
+    rows: &[u8],
+    first: usize,
+    tables: &mut [RwLock<Table<ContentRow>>],
+) -> Option<Vec<Vec<(u32, ContentId)>>> {
+    let mut ids = vec![Vec::new(); tables.len()];
     for row in rows.chunks_exact(CONTENT_LEN) {
         let mut fields = Reader(row);
         let (id, scope) = (ContentId(fields.u32()?), fields.u32()?);
         let digest = Digest::from_bytes(fields.take(32)?.try_into().ok()?);
         let len = fields.u64()?;
         let place = Place { segment: fields.u32()?, offset: fields.u32()? };
-        if len > BLOB_LEN_MAX {
+        let shard = id.shard();
+        if len > BLOB_LEN_MAX || content_shard(&digest) != shard {
             return None;
         }
-        let new = catalog.load_content(ContentRow { digest, len, references: 0, scope, place });
-        ids.0[id.shard()].push((id.slot(), new));
+        let here = shard.checked_sub(first)?;
+        let row = ContentRow { digest, len, references: 0, scope, place };
+        let slot = super::builder::load_content(tables.get_mut(here)?.get_mut(), row);
+        ids[here].push((id.slot(), ContentId::new(shard, slot)));
     }
     let by_slot = |shard: &mut Vec<(u32, ContentId)>| {
         if !shard.is_sorted_by_key(|(slot, _)| *slot) {
@@ -276,26 +297,41 @@ fn read_contents(rows: &[u8], catalog: &mut Catalog) -> Option<Ids> {
         }
         shard.windows(2).all(|pair| pair[0].0 < pair[1].0)
     };
-    ids.0.iter_mut().all(by_slot).then_some(ids)
+    ids.iter_mut().all(by_slot).then_some(ids)
 }
 
-fn read_names(rows: &[u8], catalog: &mut Catalog, ids: &Ids, floor: u64) -> Option<()> {
+/// Files the names, which come shard by shard; says whether they are sound.
+fn read_names(rows: &[u8], catalog: &mut Catalog, ids: &Ids, floor: u64) -> bool {
     let accounts = catalog.accounts.all().len() as u32;
-    for row in rows.chunks_exact(NAME_LEN) {
-        let key = NameKey(u128::from_le_bytes(row[..16].try_into().ok()?));
+    let each = shards_each(rows.len() / NAME_LEN);
+    let rows = rows_of_parts(rows, NAME_LEN, each, |row| name_shard(key_of(row)));
+    let tables = catalog.names.chunks_mut(each).enumerate();
+    let parts = rows.into_iter().zip(tables).map(|(rows, (part, tables))| (rows, part * each, tables)).collect();
+    let read = |row: &[u8]| -> Option<NameRow> {
         let mut fields = Reader(&row[16..]);
         let (sequence, expires_ms) = (fields.u64()?, fields.u64()?);
         let place = Place { segment: fields.u32()?, offset: fields.u32()? };
         let (old, account) = (ContentId(fields.u32()?), fields.u32()?);
-        if sequence <= floor {
-            let content = ids.find(old)?;
-            if account >= accounts {
-                return None;
-            }
-            catalog.load_name(NameRow { key, sequence, expires_ms, place, content, account });
-        }
-    }
-    Some(())
+        let content = if sequence <= floor { ids.find(old).filter(|_| account < accounts)? } else { old };
+        Some(NameRow { key: key_of(row), sequence, expires_ms, place, content, account })
+    };
+    let read = side_by_side(parts, |(rows, first, tables): (&[u8], usize, &mut [RwLock<Table<NameRow>>])| {
+        rows.chunks_exact(NAME_LEN).all(|row| {
+            let row = read(row);
+            let table = row.and_then(|row| tables.get_mut(name_shard(row.key).checked_sub(first)?));
+            row.zip(table).is_some_and(|(row, table)| {
+                if row.sequence <= floor {
+                    super::builder::load_name(table.get_mut(), row);
+                }
+                true
+            })
+        })
+    });
+    read.into_iter().all(|sound| sound)
+}
+
+fn key_of(row: &[u8]) -> NameKey {
+    NameKey(u128::from_le_bytes(row[..16].try_into().expect("sixteen bytes")))
 }
 
 impl Catalog {

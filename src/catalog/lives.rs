@@ -62,6 +62,14 @@ impl Live {
         self.bytes += bytes;
     }
 
+    pub(super) fn add_all(&mut self, more: Live) {
+        let Live { entries, blobs, policies, bytes } = more;
+        self.entries += entries;
+        self.blobs += blobs;
+        self.policies += policies;
+        self.bytes += bytes;
+    }
+
     fn take(&mut self, alive: Alive) {
         let (count, bytes) = alive.share(self);
         *count = count.saturating_sub(1);

@@ -13,6 +13,7 @@ pub(crate) mod accounts;
 pub(crate) mod builder;
 pub(crate) mod checkpoint;
 pub(crate) mod lives;
+mod parts;
 pub(crate) mod relocate;
 pub(crate) mod table;
 
@@ -218,6 +219,23 @@ impl Catalog {
     pub(crate) fn name(&self, key: NameKey) -> Option<NameRow> {
         let table = self.names[name_shard(key)].read();
         table.find(name_hash(key), |row| row.key == key).and_then(|slot| table.get(slot).copied())
+    }
+
+    /// The rows of many names at once: for each its own, or none.
+    pub(crate) fn names(&self, keys: &[NameKey]) -> Vec<Option<NameRow>> {
+        let mut rows = vec![None; keys.len()];
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        order.sort_unstable_by_key(|place| name_shard(keys[*place]));
+        // Under one lock the look-ups have no need of each other: the memory is asked for several at a time.
+        for places in order.chunk_by(|one, other| name_shard(keys[*one]) == name_shard(keys[*other])) {
+            let table = self.names[name_shard(keys[places[0]])].read();
+            for &place in places {
+                let key = keys[place];
+                let slot = table.find(name_hash(key), |row| row.key == key);
+                rows[place] = slot.and_then(|slot| table.get(slot).copied());
+            }
+        }
+        rows
     }
 
     /// The row of a content by its slot; `None` of one that has gone since the slot was read. Another may

@@ -51,6 +51,9 @@ const REBUILD_ROWS: usize = 1024;
 /// Rows after which a rebuild waits for the disk: what is not written yet is held in memory.
 const FLUSH_ROWS: u64 = 32 * REBUILD_ROWS as u64;
 
+/// A name and the sequence of its row.
+pub(crate) type NameAt<'a> = (&'a str, u64);
+
 /// A change of one name's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change<'a> {
@@ -212,6 +215,20 @@ impl Index {
         rows_max: usize,
         visit: &mut dyn FnMut(&str, u64) -> ControlFlow<()>,
     ) -> Result<ScanEnd, Broken> {
+        self.scan_batches(account, from, prefix, rows_max, &mut |names| {
+            names.iter().try_for_each(|(name, sequence)| visit(name, *sequence))
+        })
+    }
+
+    /// The same, some names at a time.
+    pub(crate) fn scan_batches(
+        &self,
+        account: &str,
+        from: Bound<&str>,
+        prefix: &str,
+        rows_max: usize,
+        visit: &mut dyn FnMut(&[NameAt<'_>]) -> ControlFlow<()>,
+    ) -> Result<ScanEnd, Broken> {
         let (mut begin, mut end) = (Vec::new(), Vec::new());
         key::encode_end(&mut end, account, prefix);
         let begin = match from {
@@ -228,12 +245,13 @@ impl Index {
                 Bound::Included(&begin[..])
             }
         };
-        self.rows().walk(&Range { begin, end: &end }, rows_max, |key, sequence| {
-            let (of, name) = decoded(key)?;
-            if of != account {
-                return Err(Broken::new("a row of another account stands among those of one"));
-            }
-            Ok(visit(name, sequence))
+        self.rows().walk_batches(&Range { begin, end: &end }, rows_max, |batch| {
+            let name_of = |(key, sequence)| match decoded(key)? {
+                (of, name) if of == account => Ok((name, sequence)),
+                _ => Err(Broken::new("a row of another account stands among those of one")),
+            };
+            let names = batch.iter().map(name_of).collect::<Result<Vec<_>, _>>()?;
+            Ok(visit(&names))
         })
     }
 

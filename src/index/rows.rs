@@ -59,7 +59,8 @@ impl Batch {
         self.rows.clear();
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&[u8], u64)> {
+    /// The rows in the order of their keys.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], u64)> {
         let begins = std::iter::once(0).chain(self.rows.iter().map(|&(end, _)| end));
         begins.zip(&self.rows).map(|(begin, &(end, sequence))| (&self.keys[begin..end], sequence))
     }
@@ -112,20 +113,37 @@ impl Rows {
         &self,
         range: &Range<'_>,
         rows_max: usize,
-        visit: impl FnMut(&[u8], u64) -> Result<ControlFlow<()>, Broken>,
+        mut visit: impl FnMut(&[u8], u64) -> Result<ControlFlow<()>, Broken>,
     ) -> Result<ScanEnd, Broken> {
-        let walked = self.walk_batches(range, rows_max, visit);
+        self.walk_batches(range, rows_max, |batch| {
+            for (key, sequence) in batch.iter() {
+                if visit(key, sequence)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// The same, some rows at a time.
+    pub(super) fn walk_batches(
+        &self,
+        range: &Range<'_>,
+        rows_max: usize,
+        visit: impl FnMut(&Batch) -> Result<ControlFlow<()>, Broken>,
+    ) -> Result<ScanEnd, Broken> {
+        let walked = self.read_batches(range, rows_max, visit);
         if let (Err(broken), Rows::Tree(tree)) = (&walked, self) {
             tree.condemn(broken);
         }
         walked
     }
 
-    fn walk_batches(
+    fn read_batches(
         &self,
         range: &Range<'_>,
         rows_max: usize,
-        mut visit: impl FnMut(&[u8], u64) -> Result<ControlFlow<()>, Broken>,
+        mut visit: impl FnMut(&Batch) -> Result<ControlFlow<()>, Broken>,
     ) -> Result<ScanEnd, Broken> {
         let mut batch = Batch::default();
         let mut batch_rows = BATCH_ROWS_FIRST;
@@ -136,15 +154,16 @@ impl Rows {
             let begin = if last.is_empty() { range.begin } else { Bound::Excluded(&last[..]) };
             batch.clear();
             self.read(&Range { begin, end: range.end }, wanted, &mut batch)?;
-            for (key, sequence) in batch.iter() {
-                if key <= &last[..] {
+            let mut before = &last[..];
+            for (key, _) in batch.iter() {
+                if key <= before {
                     return Err(Broken::new("its rows are out of order"));
                 }
-                last.clear();
-                last.extend_from_slice(key);
-                if visit(key, sequence)?.is_break() {
-                    return Ok(ScanEnd::Stopped);
-                }
+                before = key;
+            }
+            last = before.to_vec();
+            if visit(&batch)?.is_break() {
+                return Ok(ScanEnd::Stopped);
             }
             if batch.rows.len() < wanted {
                 return Ok(ScanEnd::Done);

@@ -358,6 +358,23 @@ impl<'a> OpView<'a> {
         if bytes.len() < OP_FIXED || u32_at(bytes, 20) != crc_of_two(&bytes[..20], &bytes[24..]) {
             return None;
         }
+        let op = OpView::laid_out(bytes)?;
+        let texts: usize = [10, 12, 14].iter().map(|at| u16_at(bytes, *at) as usize).sum();
+        let whole = op.name_end + texts + u32_at(bytes, 16) as usize;
+        let utf8 = Reason::of(op.tag, bytes[5]).is_some()
+            && whole == bytes.len()
+            && (op.tag != Tag::Put || u64_at(bytes, 112) <= BLOB_LEN_MAX)
+            && std::str::from_utf8(&bytes[op.texts_at..op.account_end]).is_ok()
+            && std::str::from_utf8(&bytes[op.account_end..op.name_end]).is_ok();
+        utf8.then_some(op)
+    }
+
+    /// The same of bytes that are known to stand, without looking at all of them again.
+    pub(crate) fn again(bytes: &'a [u8]) -> OpView<'a> {
+        OpView::laid_out(bytes).expect("decoded before")
+    }
+
+    fn laid_out(bytes: &'a [u8]) -> Option<OpView<'a>> {
         let (tag, texts_at) = match bytes[4] {
             1 => (Tag::Put, PUT_TEXTS_AT),
             2 => (Tag::End, OP_FIXED),
@@ -367,14 +384,7 @@ impl<'a> OpView<'a> {
         };
         let account_end = texts_at + u16_at(bytes, 6) as usize;
         let name_end = account_end + u16_at(bytes, 8) as usize;
-        let texts: usize = [10, 12, 14].iter().map(|at| u16_at(bytes, *at) as usize).sum();
-        let whole = name_end + texts + u32_at(bytes, 16) as usize;
-        let utf8 = Reason::of(tag, bytes[5]).is_some()
-            && whole == bytes.len()
-            && (tag != Tag::Put || u64_at(bytes, 112) <= BLOB_LEN_MAX)
-            && std::str::from_utf8(&bytes[texts_at..account_end]).is_ok()
-            && std::str::from_utf8(&bytes[account_end..name_end]).is_ok();
-        utf8.then_some(OpView { bytes, tag, account_end, name_end, texts_at })
+        Some(OpView { bytes, tag, account_end, name_end, texts_at })
     }
 
     /// Its length, from the first four bytes alone: how much must be read to decode it.
@@ -384,6 +394,10 @@ impl<'a> OpView<'a> {
 
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     pub(crate) fn stamp(&self) -> Stamp {

@@ -146,13 +146,36 @@ impl Segment {
 
     /// The bytes of the operation at `offset`, which stands.
     pub(crate) fn op(&self, offset: u64) -> Result<Cow<'_, [u8]>> {
-        let len = OpView::len_at(&self.bytes(offset, 4)?);
-        let room = self.readable().saturating_sub(offset);
-        let bytes = len.filter(|len| *len as u64 <= room).map(|len| self.bytes(offset, len)).transpose()?;
+        let bytes = self.op_bytes(offset)?;
         match bytes.filter(|bytes| OpView::decode(bytes).is_some()) {
             Some(bytes) => Ok(bytes),
-            None => Err(Error::corrupt(&self.path, offset, "the entry that was written there does not stand")),
+            None => Err(self.fallen_op(offset)),
         }
+    }
+
+    /// What `read` makes of the operation at `offset`, which stands, where it lies.
+    pub(crate) fn read_op<T>(&self, offset: u64, read: impl FnOnce(OpView<'_>) -> Option<T>) -> Result<Option<T>> {
+        let bytes = self.op_bytes(offset)?;
+        match bytes.as_deref().and_then(OpView::decode) {
+            Some(op) => Ok(read(op)),
+            None => Err(self.fallen_op(offset)),
+        }
+    }
+
+    /// Asks for the operation at `offset`, of which something will be read soon: memory that lies apart is fetched
+    /// side by side when it is asked for one after the other.
+    pub(crate) fn touch(&self, offset: u64) {
+        std::hint::black_box(self.bytes(offset, 1).map(|bytes| bytes[0]).unwrap_or_default());
+    }
+
+    fn op_bytes(&self, offset: u64) -> Result<Option<Cow<'_, [u8]>>> {
+        let len = OpView::len_at(&self.bytes(offset, 4)?);
+        let room = self.readable().saturating_sub(offset);
+        len.filter(|len| *len as u64 <= room).map(|len| self.bytes(offset, len)).transpose()
+    }
+
+    fn fallen_op(&self, offset: u64) -> Error {
+        Error::corrupt(&self.path, offset, "the entry that was written there does not stand")
     }
 
     /// The chunks of this segment that were found sound: one bit for every 64 bytes, since no two

@@ -76,7 +76,7 @@ pub struct RecoveryReport {
 /// What the index remembers, for names whose records are damaged.
 pub(crate) struct Witness<'a> {
     /// Up to where in the log it has read.
-    pub(crate) end: Option<Position>,
+    pub(crate) end: &'a dyn Fn() -> Option<Position>,
     /// All its rows: (account, name, sequence).
     pub(crate) rows: &'a dyn Fn() -> Vec<(String, String, u64)>,
 }
@@ -114,7 +114,7 @@ pub(crate) fn recover(
         end = replay.replay(&mut builder, None)?;
     }
     replay.note_missing();
-    replay.note_lost_end(end.as_ref(), witness.end);
+    replay.note_lost_end(end.as_ref(), witness);
     if !replay.gaps.is_empty() {
         replay.ask(&mut builder, end.as_mut(), witness);
     }

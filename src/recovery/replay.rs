@@ -177,15 +177,20 @@ impl Replay {
     pub(super) fn take_rows(&mut self, builder: &mut Builder, segment: &Arc<Segment>, rows: &Rows) -> Result<()> {
         let id = segment.id();
         let place = |offset: u32| Place { segment: id, offset };
-        self.rows_read += (rows.puts.len() + rows.ends.len() + rows.blobs.len() + rows.others.len()) as u64;
+        // What the checkpoint covers could only say that something moved out of a segment that is gone.
+        let floor = if self.is_covered(id) { self.floor } else { 0 };
+        let blobs = rows.blobs.iter().filter(|row| row.sequence > floor);
+        let puts = rows.puts.iter().filter(|row| row.sequence > floor);
+        let others = rows.ends.len() + rows.others.len();
+        self.rows_read += (puts.clone().count() + blobs.clone().count() + others) as u64;
         self.last_sequence = self.last_sequence.max(rows.last_sequence);
         let newest = rows.puts.iter().map(|row| row.offset).chain(rows.ends.iter().map(|row| row.offset)).max();
         self.newest = self.newest.or_else(|| newest.map(|offset| (id, offset)));
-        for row in &rows.blobs {
+        for row in blobs {
             let account = row.account.map(|account| rows.accounts[account as usize].as_str());
             builder.blob(account, &row.digest, row.len, row.sequence, place(row.offset));
         }
-        for row in &rows.puts {
+        for row in puts {
             let (key, sequence, expires_ms, size, digest) =
                 (row.key, row.sequence, row.expires_ms, row.size, row.digest);
             let put = StandingPut { key, sequence, expires_ms, size, digest, place: place(row.offset) };
@@ -211,20 +216,34 @@ impl Replay {
         Ok(())
     }
 
+    /// Whether the checkpoint has read from a segment, and every other one that it lists is there.
+    fn is_covered(&self, segment: u32) -> bool {
+        self.listed.contains(&segment) && self.absent().is_empty()
+    }
+
+    /// Segments that the checkpoint lists, and that are not there.
+    fn absent(&self) -> Vec<u32> {
+        let there: HashSet<u32> = self.segments.iter().map(|segment| segment.id()).collect();
+        self.listed.iter().copied().filter(|id| !there.contains(id)).collect()
+    }
+
     /// A segment that the checkpoint lists, and that did not leave the log since, is missed.
     pub(super) fn note_missing(&mut self) {
-        let there: HashSet<u32> = self.segments.iter().map(|segment| segment.id()).collect();
-        for id in std::mem::take(&mut self.listed) {
-            if !there.contains(&id) && !self.retired.contains_key(&id) {
-                self.note(&path_of(&self.dir.clone(), id, "seg"), 0, 0, "a segment of the log is missing");
-                self.missing.push(id);
+        let absent = self.absent();
+        self.listed.clear();
+        for id in absent {
+            if self.retired.contains_key(&id) {
+                continue;
             }
+            self.note(&path_of(&self.dir.clone(), id, "seg"), 0, 0, "a segment of the log is missing");
+            self.missing.push(id);
         }
     }
 
     /// The index reads only what is durable: where it has read further than the log goes, there is damage.
-    pub(super) fn note_lost_end(&mut self, end: Option<&End>, read: Option<Position>) {
-        let Some((end, read)) = end.filter(|end| !end.clean).zip(read) else { return };
+    pub(super) fn note_lost_end(&mut self, end: Option<&End>, witness: &Witness<'_>) {
+        let Some(end) = end.filter(|end| !end.clean) else { return };
+        let Some(read) = (witness.end)() else { return };
         let (segment, start) = (end.segment.id(), end.cut);
         if read > (Position { segment, offset: start }) {
             let puts = end.rows.puts.iter().map(|row| row.sequence);

@@ -12,13 +12,13 @@ use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use super::{SweepReport, Task, Upkeep};
-use crate::blob::EntryBytes;
 use crate::catalog::{Catalog, NameRow};
 use crate::clock::since_boot;
 use crate::commit::request::{Done, Intent, Refused, Request, Target};
 use crate::digest::NameKey;
 use crate::error::{ErrorKind, Result};
 use crate::log::Log;
+use crate::log::record::OpView;
 
 /// Most entries ended in one record, and most bytes of it.
 const TURN_ENTRIES: usize = 2048;
@@ -193,16 +193,14 @@ impl Upkeep {
         let mut row = *row;
         loop {
             let segment = self.log.segment(row.place.segment);
-            let op = segment.as_ref().map(|segment| segment.op(row.place.offset.into()));
-            let found = match op {
-                Some(Err(error)) if error.kind() != ErrorKind::Corrupt => return Err(error),
-                Some(Ok(bytes)) => EntryBytes::new(&bytes),
-                Some(Err(_)) | None => None,
+            let target = |op: OpView<'_>| {
+                let is_put = op.put().is_some() && op.texts_are_sound();
+                is_put.then(|| Target { account: op.account().to_owned(), name: op.name().to_owned(), key: row.key })
             };
-            if let Some(entry) = found {
-                let op = entry.op();
-                let (account, name) = (op.account().to_owned(), op.name().to_owned());
-                return Ok(Some(Target { account, name, key: row.key }));
+            match segment.map(|segment| segment.read_op(row.place.offset.into(), target)) {
+                Some(Err(error)) if error.kind() != ErrorKind::Corrupt => return Err(error),
+                Some(Ok(Some(target))) => return Ok(Some(target)),
+                Some(Ok(None) | Err(_)) | None => {}
             }
             // Compaction may have moved it before its segment went.
             match self.catalog.name(row.key).filter(|now| now.sequence == row.sequence && now.place != row.place) {
