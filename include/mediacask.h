@@ -25,15 +25,15 @@
  *     Those that a call fills begin so, too, and are left as they were when it fails.
  *  9. Blobs own what they need. The pointer of mcask_blob_data() is valid until mcask_blob_free(), whatever
  *     becomes of the name, the account and the store. No byte is copied.
- * 10. Threads. A store, an account and a blob may be used by any number of threads at once; a reader, a writer, a
- *     batch and a feed by one thread at a time. A handle is freed when no call uses it; a store may be closed while
- *     calls are under way: they end first, or are answered with MCASK_E_CLOSED.
+ * 10. Threads. A store, an account, a blob and a signer may be used by any number of threads at once; a reader, a
+ *     writer, a batch and a feed by one thread at a time. A handle is freed when no call uses it; a store may be closed
+ *     while calls are under way: they end first, or are answered with MCASK_E_CLOSED.
  * 11. Fork. In the child every call with a handle of the parent's answers MCASK_E_FORKED and touches no file;
- *     blobs and readers go on reading, and freeing is safe. The child may open other stores.
+ *     blobs and readers go on reading, signers go on signing, and freeing is safe. The child may open other stores.
  * 12. The library never unwinds into its caller: its own failure is MCASK_E_INTERNAL. It writes nothing to standard
  *     output or error, installs no signal handlers, and ends no process. Callbacks must return to it: neither
  *     exceptions nor longjmp may pass through.
- * 13. A store, account, reader, writer, batch or feed that is used after it was freed is answered with
+ * 13. A store, account, reader, writer, batch, feed or signer that is used after it was freed is answered with
  *     MCASK_E_MISUSE, and freeing it once more does nothing, until its memory is given out again: a help in finding
  *     mistakes, not a promise.
  * 14. Durable means: after fdatasync, on the disk. A call that writes says when it is.
@@ -196,6 +196,12 @@
 // Its time had come. Said when it is swept, normally within a second.
 #define MCASK_EVENT_EXPIRE 3
 
+// A grant lets its bearer read content and facts.
+#define MCASK_METHOD_GET 0
+
+// A grant lets its bearer read facts only.
+#define MCASK_METHOD_HEAD 1
+
 // The names of one account. Any number of threads may use it at once.
 typedef struct mcask_account mcask_account;
 
@@ -214,6 +220,13 @@ typedef struct mcask_events mcask_events;
 
 // A reader over the content of a name. One thread at a time may use it.
 typedef struct mcask_reader mcask_reader;
+
+// Signs grants, and verifies them. Any number of threads may use it at once.
+//
+// A grant is what makes a URL a signed one: whoever shows it may read one name for a while. To change keys without
+// refusing what is under way: let every process accept the new key; then sign with it, accepting the old one; when
+// the longest grant is over, drop the old one.
+typedef struct mcask_signer mcask_signer;
 
 // An open store. Any number of threads may use it at once.
 typedef struct mcask_store mcask_store;
@@ -269,7 +282,7 @@ typedef struct mcask_store_options {
     // How long compaction keeps the records that feeds of events read, in milliseconds. MCASK_DEFAULT: an hour.
     uint64_t events_keep_ms;
     // Where the store reads the time, in Unix milliseconds; NULL: the machine's clock. Called from any thread,
-    // often, until the last handle of the store is freed; it must not call the store.
+    // often, until the last handle of the store is freed, and the last signer of it; it must not call the store.
     int64_t (*clock)(void *context);
     // Given to `clock`.
     void *clock_context;
@@ -832,6 +845,52 @@ typedef struct mcask_event {
     int64_t at_unix_ms;
 } mcask_event;
 
+// A key of a signer.
+typedef struct mcask_signing_key {
+    // What it is called: 1 to 32 visible characters of ASCII. It stands in every grant in the clear.
+    const char *id;
+    // Its length.
+    size_t id_len;
+    // 32 random bytes that nobody else may know.
+    const uint8_t *secret;
+} mcask_signing_key;
+
+// How a signer is made. Begin with MCASK_SIGNER_OPTIONS_INIT.
+typedef struct mcask_signer_options {
+    // Set by the _INIT macro.
+    size_t struct_size;
+    // Where it reads the time, as of mcask_store_options; NULL: the machine's clock. Called until it is freed.
+    int64_t (*clock)(void *context);
+    // Given to `clock`.
+    void *clock_context;
+} mcask_signer_options;
+
+#define MCASK_SIGNER_OPTIONS_INIT { sizeof(mcask_signer_options), NULL, NULL }
+
+// What is granted. Begin with MCASK_GRANT_OPTIONS_INIT.
+typedef struct mcask_grant_options {
+    // Set by the _INIT macro.
+    size_t struct_size;
+    // One of MCASK_METHOD_.
+    int32_t method;
+    // Leave it 0.
+    int32_t reserved;
+    // For how long, in milliseconds, at most a week. MCASK_DEFAULT: four hours.
+    uint64_t ttl_ms;
+} mcask_grant_options;
+
+#define MCASK_GRANT_OPTIONS_INIT { sizeof(mcask_grant_options), MCASK_METHOD_GET, 0, MCASK_DEFAULT }
+
+// A signed grant. Yours: free it with mcask_grant_free().
+//
+// The library may add fields at the end; it alone makes such structs.
+typedef struct mcask_grant {
+    // Its text, of characters that stand in a URL as they are. Ends with NUL.
+    const char *text;
+    // Its length.
+    size_t text_len;
+} mcask_grant;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1295,6 +1354,56 @@ void mcask_event_free(struct mcask_event *event);
 
 // Frees a feed; NULL is fine.
 void mcask_events_free(struct mcask_events *events);
+
+/* ---- Signed grants ---- */
+
+// A signer with these keys, of which the first signs and all are accepted; at least one, at most 16, each with an id
+// of its own. It needs no store: processes that share a key sign and verify each other's grants. `options` may be
+// NULL. Free it with mcask_signer_free().
+int32_t mcask_signer_open(const struct mcask_signing_key *keys,
+                          size_t key_count,
+                          const struct mcask_signer_options *options,
+                          struct mcask_signer **signer,
+                          struct mcask_error **error);
+
+// The signer of a store, with a key of its own, which is made with the store and kept in it and its checkpoints, and
+// with the store's clock. It is good after the store was closed. Free it with mcask_signer_free().
+int32_t mcask_store_signer(const struct mcask_store *store,
+                           struct mcask_signer **signer,
+                           struct mcask_error **error);
+
+// Signs a grant of a name, which begins now; free it with mcask_grant_free(). Nobody is asked whether the name is
+// there. It cannot be taken back, but by dropping its key. `options` may be NULL.
+int32_t mcask_signer_sign(const struct mcask_signer *signer,
+                          const char *account,
+                          size_t account_len,
+                          const char *name,
+                          size_t name_len,
+                          const struct mcask_grant_options *options,
+                          struct mcask_grant **grant,
+                          struct mcask_error **error);
+
+// Whether a text is a grant that lets its bearer do this with this name now; `expires_at_unix_ms`, which may be NULL,
+// is the instant from which it does no more. One that grants content grants the facts, too.
+//
+// A text that was altered or made up, or is for another name, account or method, is MCASK_E_INVALID_TOKEN; one whose
+// key is none of the signer's MCASK_E_UNKNOWN_KEY; one whose time is over MCASK_E_EXPIRED_TOKEN.
+int32_t mcask_signer_verify(const struct mcask_signer *signer,
+                            const char *grant,
+                            size_t grant_len,
+                            const char *account,
+                            size_t account_len,
+                            const char *name,
+                            size_t name_len,
+                            int32_t method,
+                            int64_t *expires_at_unix_ms,
+                            struct mcask_error **error);
+
+// Frees a grant; NULL is fine.
+void mcask_grant_free(struct mcask_grant *grant);
+
+// Frees a signer; NULL is fine.
+void mcask_signer_free(struct mcask_signer *signer);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -503,8 +503,13 @@ inline mcask_delete_options raw(const remove_options &options) {
     return raw;
 }
 
+/// A time as the C functions take it: one below zero is zero, and not the greatest of all.
+inline std::uint64_t number(std::chrono::milliseconds time) {
+    return time.count() < 0 ? 0 : static_cast<std::uint64_t>(time.count());
+}
+
 inline std::uint64_t number(const std::optional<std::chrono::milliseconds> &time, std::uint64_t otherwise) {
-    return time ? static_cast<std::uint64_t>(time->count()) : otherwise;
+    return time ? number(*time) : otherwise;
 }
 
 inline mcask_store_options raw(const store_options &options) {
@@ -1054,7 +1059,7 @@ public:
     /// The next event; empty when there is none yet after waiting this long.
     std::optional<event> next(std::chrono::milliseconds timeout = std::chrono::milliseconds(0)) {
         const auto raw = detail::get<detail::owned<mcask_event, mcask_event_free>>(
-            mcask_events_next, raw_.get(), static_cast<std::uint64_t>(timeout.count()));
+            mcask_events_next, raw_.get(), detail::number(timeout));
         if (!raw) {
             return std::nullopt;
         }
@@ -1077,6 +1082,80 @@ private:
     friend class store;
     using raw_type = detail::owned<mcask_events, mcask_events_free>;
     explicit events(raw_type raw) : raw_(std::move(raw)) {}
+
+    raw_type raw_;
+};
+
+// ---- Signed grants ----
+
+/// What a grant lets its bearer read.
+enum class method : std::int32_t {
+    /// Content and facts.
+    get = MCASK_METHOD_GET,
+    /// Facts only.
+    head = MCASK_METHOD_HEAD
+};
+
+/// A key of a signer.
+struct signing_key {
+    /// 1 to 32 visible characters of ASCII; it stands in every grant in the clear.
+    std::string id;
+    /// Random bytes that nobody else may know.
+    std::array<std::uint8_t, 32> secret{};
+};
+
+struct signer_options {
+    /// As of store_options.
+    std::int64_t (*clock)(void *context) = nullptr;
+    void *clock_context = nullptr;
+};
+
+struct grant_options {
+    mediacask::method method = mediacask::method::get;
+    /// At most a week; empty: four hours.
+    std::optional<std::chrono::milliseconds> ttl;
+};
+
+/// Signs grants, texts that let whoever shows one read one name for a while, and verifies them. Any number of threads
+/// may use it at once. store::signer() gives one with the store's own key.
+class signer {
+public:
+    /// The first key signs, all are accepted. It needs no store: processes that share a key take each other's grants.
+    explicit signer(const std::vector<signing_key> &keys, const signer_options &options = {}) {
+        mcask_signer_options raw = MCASK_SIGNER_OPTIONS_INIT;
+        raw.clock = options.clock;
+        raw.clock_context = options.clock_context;
+        std::vector<mcask_signing_key> raw_keys;
+        for (const signing_key &key : keys) {
+            raw_keys.push_back(mcask_signing_key{key.id.c_str(), key.id.size(), key.secret.data()});
+        }
+        raw_ = detail::get<raw_type>(mcask_signer_open, raw_keys.data(), raw_keys.size(), &raw);
+    }
+
+    /// The text of a grant of a name, which begins now, of characters that stand in a URL as they are.
+    std::string sign(std::string_view account, std::string_view name, const grant_options &options = {}) const {
+        mcask_grant_options raw = MCASK_GRANT_OPTIONS_INIT;
+        raw.method = static_cast<std::int32_t>(options.method);
+        raw.ttl_ms = detail::number(options.ttl, MCASK_DEFAULT);
+        const auto grant = detail::get<detail::owned<mcask_grant, mcask_grant_free>>(
+            mcask_signer_sign, raw_.get(), account.data(), account.size(), name.data(), name.size(), &raw);
+        return std::string(grant->text, grant->text_len);
+    }
+
+    /// The instant from which the text grants this no more. Throws mediacask::invalid_token, unknown_key or
+    /// expired_token when it does not now.
+    time_point verify(std::string_view grant, std::string_view account, std::string_view name,
+                      mediacask::method method = mediacask::method::get) const {
+        std::int64_t expires_at = 0;
+        detail::call(mcask_signer_verify, raw_.get(), grant.data(), grant.size(), account.data(), account.size(),
+                     name.data(), name.size(), static_cast<std::int32_t>(method), &expires_at);
+        return detail::time(expires_at);
+    }
+
+private:
+    friend class store;
+    using raw_type = detail::owned<mcask_signer, mcask_signer_free>;
+    explicit signer(raw_type raw) : raw_(std::move(raw)) {}
 
     raw_type raw_;
 };
@@ -1358,6 +1437,11 @@ public:
         std::uint64_t floor = 0;
         detail::call(mcask_store_events_floor, raw_.get(), &floor);
         return floor;
+    }
+
+    /// Signs and verifies with the store's own key and clock.
+    mediacask::signer signer() const {
+        return mediacask::signer(detail::get<mediacask::signer::raw_type>(mcask_store_signer, raw_.get()));
     }
 
     /// Makes everything durable and lets other processes have the store; the destructor does so, too, and keeps to

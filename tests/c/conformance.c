@@ -702,6 +702,68 @@ static void verify(Fields *fields) {
     mcask_verify_report_free(report);
 }
 
+static int hex_bytes(const char *hex, uint8_t *bytes, size_t len) {
+    size_t i;
+    for (i = 0; i < len && hex[2 * i] && hex[2 * i + 1]; i++) {
+        bytes[i] = (uint8_t)(hex_digit(hex[2 * i]) * 16 + hex_digit(hex[2 * i + 1]));
+    }
+    return i == len && !hex[2 * i];
+}
+
+/* The signer with the keys of a request, each `id=secret`, or the store's own; NULL when it could not be had. */
+static mcask_signer *signer_of(Fields *fields) {
+    static uint8_t secrets[4][32];
+    mcask_signing_key keys[4];
+    mcask_signer_options options = MCASK_SIGNER_OPTIONS_INIT;
+    mcask_signer *signer;
+    mcask_error *error;
+    size_t count = add_pairs(fields, "keys", 0), i;
+    if (!field_of(fields, "keys")) {
+        return failed(mcask_store_signer(it.store, &signer, &error), &error) ? NULL : signer;
+    }
+    for (i = 0; i < count; i++) {
+        if (i == 4 || !hex_bytes(pairs[i].value, secrets[i], 32)) {
+            fail("keys it cannot read", "");
+        }
+        keys[i] = (mcask_signing_key){pairs[i].key, pairs[i].key_len, secrets[i]};
+    }
+    options.clock = read_clock;
+    return failed(mcask_signer_open(keys, count, &options, &signer, &error), &error) ? NULL : signer;
+}
+
+static void sign(Fields *fields) {
+    static const char *const METHODS[] = {"get", "head", NULL};
+    mcask_grant_options options = MCASK_GRANT_OPTIONS_INIT;
+    Field *account = needed(fields, "account"), *name = needed(fields, "name");
+    Field *suffix = text_of(fields, "grant_suffix");
+    mcask_signer *signer = signer_of(fields);
+    mcask_error *error;
+    mcask_grant *grant;
+    char text[256];
+    int64_t until;
+    if (!signer) {
+        return;
+    }
+    options.method = word_of(fields, "method", METHODS, MCASK_METHOD_GET);
+    options.ttl_ms = number_of(fields, "ttl_ms", MCASK_DEFAULT);
+    if (is_op(fields, "sign")) {
+        if (!failed(mcask_signer_sign(signer, account->value, account->len, name->value, name->len, &options, &grant,
+                                      &error),
+                    &error)) {
+            answer_bytes("grant", grant->text, grant->text_len);
+            mcask_grant_free(grant);
+        }
+    } else {
+        snprintf(text, sizeof text, "%s%s", needed(fields, "grant")->value, suffix ? suffix->value : "");
+        if (!failed(mcask_signer_verify(signer, text, MCASK_NTS, account->value, account->len, name->value, name->len,
+                                        options.method, &until, &error),
+                    &error)) {
+            answer_number("expires_at", (uint64_t)until);
+        }
+    }
+    mcask_signer_free(signer);
+}
+
 static void look_after(Fields *fields) {
     mcask_error *error;
     int32_t status;
@@ -772,6 +834,8 @@ static void step(Fields *fields) {
         gather(fields);
     } else if (is_op(fields, "held")) {
         finish_blob(MCASK_OK, it.held, NULL);
+    } else if (is_op(fields, "sign") || is_op(fields, "verify_grant")) {
+        sign(fields);
     } else if (field_of(fields, "account")) {
         mcask_account *account = account_of(fields, "account");
         if (!account) {

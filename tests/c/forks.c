@@ -13,6 +13,8 @@ static mcask_reader *reader;
 static mcask_writer *writer;
 static mcask_batch *batch;
 static mcask_events *events;
+static mcask_signer *signer;
+static mcask_grant *grant;
 
 static void hold_everything(const char *path) {
     OK(mcask_store_open(path, MCASK_NTS, NULL, &store, ERROR));
@@ -25,9 +27,13 @@ static void hold_everything(const char *path) {
     OK(mcask_batch_open(account, &batch, ERROR));
     OK(mcask_batch_put(batch, "c", 1, (const uint8_t *)"x", 1, NULL, ERROR));
     OK(mcask_events_open(store, 0, &events, ERROR));
+    OK(mcask_store_signer(store, &signer, ERROR));
+    OK(mcask_signer_sign(signer, "5500001", MCASK_NTS, "a", 1, NULL, &grant, ERROR));
 }
 
 static void free_everything(void) {
+    mcask_grant_free(grant);
+    mcask_signer_free(signer);
     mcask_events_free(events);
     mcask_batch_free(batch);
     mcask_writer_free(writer);
@@ -46,6 +52,8 @@ static void be_the_child(const char *own) {
     mcask_blob *another;
     mcask_health *health;
     mcask_event *event;
+    mcask_signer *late;
+    mcask_grant *own_grant;
     uint8_t buffer[8];
     size_t len;
     CHECK(mcask_blob_len(blob) == 4 && memcmp(mcask_blob_data(blob), "held", 4) == 0);
@@ -61,7 +69,12 @@ static void be_the_child(const char *own) {
     FAILS(MCASK_E_FORKED, mcask_events_next(events, 0, &event, ERROR));
     FAILS(MCASK_E_FORKED, mcask_store_stats(store, &stats, ERROR));
     FAILS(MCASK_E_FORKED, mcask_store_sync(store, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_store_signer(store, &late, ERROR));
+    CHECK(late == NULL);
     FAILS(MCASK_E_FORKED, mcask_store_close(store, ERROR));
+    OK(mcask_signer_verify(signer, grant->text, MCASK_NTS, "5500001", MCASK_NTS, "a", 1, 0, NULL, ERROR));
+    OK(mcask_signer_sign(signer, "5500001", MCASK_NTS, "b", 1, NULL, &own_grant, ERROR));
+    mcask_grant_free(own_grant);
     OK(mcask_store_health(store, &health, ERROR));
     CHECK(health->poisoned != NULL);
     mcask_health_free(health);

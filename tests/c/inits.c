@@ -29,5 +29,7 @@ int main(void) {
     SHOW(mcask_sweep_report, MCASK_SWEEP_REPORT_INIT);
     SHOW(mcask_compact_report, MCASK_COMPACT_REPORT_INIT);
     SHOW(mcask_checkpoint_report, MCASK_CHECKPOINT_REPORT_INIT);
+    SHOW(mcask_signer_options, MCASK_SIGNER_OPTIONS_INIT);
+    SHOW(mcask_grant_options, MCASK_GRANT_OPTIONS_INIT);
     return 0;
 }

@@ -26,6 +26,9 @@ static void check_null_handles(void) {
     mcask_health *health = NOWHERE;
     mcask_events *events = NOWHERE;
     mcask_event *event = NOWHERE;
+    mcask_signer *signer = NOWHERE;
+    mcask_grant *grant = NOWHERE;
+    int64_t until = 7;
     mcask_digest digest = {{0}};
     mcask_stats stats = MCASK_STATS_INIT;
     mcask_policy policy = MCASK_POLICY_INIT;
@@ -81,6 +84,15 @@ static void check_null_handles(void) {
     FAILS(MCASK_E_MISUSE, mcask_batch_delete(NULL, "a", 1, NULL, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_batch_commit(NULL, 0, &outcomes, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_digest_format(NULL, (char *)buffer, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_store_signer(NULL, &signer, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_signer_sign(NULL, "a", 1, "a", 1, NULL, &grant, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_signer_verify(NULL, "a", 1, "a", 1, "a", 1, 0, &until, ERROR));
+    CHECK(!signer && !grant && until == 0);
+    signer = NOWHERE;
+    FAILS(MCASK_E_MISUSE, mcask_signer_open(NULL, 1, NULL, &signer, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_signer_open(NULL, 0, NULL, &signer, ERROR));
+    FAILS(MCASK_E_INVALID_OPTION, mcask_signer_open(NULL, SIZE_MAX, NULL, &signer, ERROR));
+    CHECK(!signer);
     CHECK(!account && !blob && !entry && !page && !writer && !reader && !batch && !outcomes && !accounts);
     CHECK(!health && !events && !event && !verified && count == 0 && len == 0 && answer == 0);
     CHECK(mcask_blob_data(NULL) == NULL && mcask_blob_len(NULL) == 0);
@@ -102,6 +114,8 @@ static void check_null_frees(void) {
     mcask_events_free(NULL);
     mcask_event_free(NULL);
     mcask_verify_report_free(NULL);
+    mcask_grant_free(NULL);
+    mcask_signer_free(NULL);
 }
 
 static void check_null_arguments(const char *path, mcask_store *store, mcask_account *account) {
@@ -188,6 +202,70 @@ static void check_null_outputs(const char *path, mcask_store *store, mcask_accou
     OK(mcask_writer_open(account, "w", 1, NULL, &writer, ERROR));
     OK(mcask_writer_commit(writer, NULL, ERROR));
     mcask_writer_free(writer);
+}
+
+static void check_signers(mcask_store *store) {
+    static const uint8_t secret[32] = {1};
+    mcask_signing_key key = {"a", 1, NULL}, keys[17];
+    mcask_signer_options opening = MCASK_SIGNER_OPTIONS_INIT;
+    mcask_grant_options options = MCASK_GRANT_OPTIONS_INIT;
+    mcask_signer *signer;
+    mcask_grant *grant;
+    int64_t until;
+    size_t i;
+    FAILS(MCASK_E_MISUSE, mcask_signer_open(&key, 1, NULL, &signer, ERROR));
+    key.secret = secret;
+    FAILS(MCASK_E_MISUSE, mcask_signer_open(&key, 1, NULL, NULL, ERROR));
+    key.id = NULL;
+    FAILS(MCASK_E_MISUSE, mcask_signer_open(&key, 1, NULL, &signer, ERROR));
+    key.id = "a";
+    key.id_len = SIZE_MAX - 1;
+    FAILS(MCASK_E_INVALID_OPTION, mcask_signer_open(&key, 1, NULL, &signer, ERROR));
+    key.id_len = 0;
+    FAILS(MCASK_E_INVALID_OPTION, mcask_signer_open(&key, 1, NULL, &signer, ERROR));
+    key.id_len = MCASK_NTS;
+    for (i = 0; i < 17; i++) {
+        keys[i] = key;
+    }
+    FAILS(MCASK_E_INVALID_OPTION, mcask_signer_open(keys, 17, NULL, &signer, ERROR));
+    FAILS(MCASK_E_INVALID_OPTION, mcask_signer_open(keys, 2, NULL, &signer, ERROR));
+    opening.struct_size = 0;
+    FAILS(MCASK_E_MISUSE, mcask_signer_open(&key, 1, &opening, &signer, ERROR));
+    CHECK(signer == NULL);
+    FAILS(MCASK_E_MISUSE, mcask_store_signer(store, NULL, ERROR));
+    OK(mcask_store_signer(store, &signer, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_signer_sign(signer, "a", 1, "b", 1, NULL, NULL, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_signer_sign(signer, NULL, 0, "b", 1, NULL, &grant, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_signer_verify(signer, NULL, 0, "a", 1, "b", 1, 0, &until, ERROR));
+    FAILS(MCASK_E_INVALID_TOKEN, mcask_signer_verify(signer, "a", SIZE_MAX - 1, "a", 1, "b", 1, 0, &until, ERROR));
+    FAILS(MCASK_E_INVALID_NAME, mcask_signer_sign(signer, "a", SIZE_MAX - 1, "b", 1, NULL, &grant, ERROR));
+    FAILS(MCASK_E_INVALID_NAME, mcask_signer_sign(signer, "a", 1, "b", SIZE_MAX - 1, NULL, &grant, ERROR));
+    FAILS(MCASK_E_MISUSE, mcask_signer_sign(signer, "a", 1, NULL, 1, NULL, &grant, ERROR));
+    options.method = 2;
+    FAILS(MCASK_E_INVALID_OPTION, mcask_signer_sign(signer, "a", 1, "b", 1, &options, &grant, ERROR));
+    options.method = MCASK_METHOD_GET;
+    options.ttl_ms = 0;
+    FAILS(MCASK_E_INVALID_OPTION, mcask_signer_sign(signer, "a", 1, "b", 1, &options, &grant, ERROR));
+    options.ttl_ms = UINT64_MAX - 1;
+    FAILS(MCASK_E_INVALID_OPTION, mcask_signer_sign(signer, "a", 1, "b", 1, &options, &grant, ERROR));
+    options = (mcask_grant_options)MCASK_GRANT_OPTIONS_INIT;
+    options.reserved = 1;
+    FAILS(MCASK_E_MISUSE, mcask_signer_sign(signer, "a", 1, "b", 1, &options, &grant, ERROR));
+    options.struct_size = sizeof options + 8;
+    FAILS(MCASK_E_MISUSE, mcask_signer_sign(signer, "a", 1, "b", 1, &options, &grant, ERROR));
+    CHECK(grant == NULL);
+    FAILS(MCASK_E_INVALID_OPTION, mcask_signer_verify(signer, "a", 1, "a", 1, "b", 1, -1, &until, ERROR));
+    OK(mcask_signer_sign(signer, "a", 1, "b", 1, NULL, &grant, ERROR));
+    CHECK(strlen(grant->text) == grant->text_len);
+    OK(mcask_signer_verify(signer, grant->text, MCASK_NTS, "a", 1, "b", 1, MCASK_METHOD_HEAD, &until, ERROR));
+    CHECK(until > 0);
+    OK(mcask_signer_verify(signer, grant->text, MCASK_NTS, "a", 1, "b", 1, MCASK_METHOD_GET, NULL, ERROR));
+    FAILS(MCASK_E_INVALID_TOKEN, mcask_signer_verify(signer, grant->text, MCASK_NTS, "a", 1, "c", 1, 0, &until, ERROR));
+    CHECK(until == 0);
+    mcask_signer_free(signer);
+    mcask_signer_free(signer);
+    FAILS(MCASK_E_MISUSE, mcask_signer_verify(signer, grant->text, MCASK_NTS, "a", 1, "b", 1, 0, &until, ERROR));
+    mcask_grant_free(grant);
 }
 
 /* Lengths that no memory has are answered before anything is read there. */
@@ -325,6 +403,8 @@ static void check_close_amid(const char *path) {
     mcask_batch *batch;
     mcask_events *events;
     mcask_event *event;
+    mcask_signer *signer, *late;
+    mcask_grant *grant;
     mcask_blob *blob;
     mcask_page *page;
     uint8_t buffer[16];
@@ -339,7 +419,10 @@ static void check_close_amid(const char *path) {
     OK(mcask_batch_open(account, &batch, ERROR));
     OK(mcask_batch_put(batch, "c", 1, bytes("x"), 1, NULL, ERROR));
     OK(mcask_events_open(store, 0, &events, ERROR));
+    OK(mcask_store_signer(store, &signer, ERROR));
     OK(mcask_store_close(store, ERROR));
+    FAILS(MCASK_E_CLOSED, mcask_store_signer(store, &late, ERROR));
+    CHECK(late == NULL);
     FAILS(MCASK_E_CLOSED, mcask_writer_write(writer, bytes("x"), 1, ERROR));
     FAILS(MCASK_E_CLOSED, mcask_batch_commit(batch, 0, NULL, ERROR));
     FAILS(MCASK_E_CLOSED, mcask_events_next(events, 0, &event, ERROR));
@@ -348,6 +431,10 @@ static void check_close_amid(const char *path) {
     OK(mcask_reader_read(reader, buffer, sizeof buffer, &len, ERROR));
     CHECK(len == 4 && memcmp(buffer, "held", 4) == 0);
     mcask_store_free(store);
+    OK(mcask_signer_sign(signer, "a", 1, "a", 1, NULL, &grant, ERROR));
+    OK(mcask_signer_verify(signer, grant->text, grant->text_len, "a", 1, "a", 1, MCASK_METHOD_GET, NULL, ERROR));
+    mcask_grant_free(grant);
+    mcask_signer_free(signer);
     CHECK(mcask_blob_len(blob) == 4 && memcmp(mcask_blob_data(blob), "held", 4) == 0);
     mcask_account_free(account);
     mcask_writer_free(writer);
@@ -372,6 +459,7 @@ int main(int argc, char **argv) {
     OK(mcask_account_open(store, "5500001", MCASK_NTS, &account, ERROR));
     check_null_arguments(argv[1], store, account);
     check_null_outputs(argv[1], store, account);
+    check_signers(store);
     check_absurd_lengths(store, account);
     check_wrong_structs(store, account);
     check_handles_after_their_end(store, account);

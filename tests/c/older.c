@@ -51,6 +51,15 @@ typedef struct {
     uint64_t first;
 } older_report;
 
+typedef struct {
+    size_t struct_size;
+} older_signer_options;
+
+typedef struct {
+    size_t struct_size;
+    int32_t method, reserved;
+} older_grant_options;
+
 static mcask_error *error;
 
 /* Options and reports of upkeep, and of changes to a name that is there. */
@@ -98,6 +107,28 @@ static void check_others(mcask_store *store, mcask_account *account, const char 
     }
     OK(mcask_account_delete(account, "img/a.png", MCASK_NTS, (void *)&deleting, &existed, ERROR));
     CHECK(existed == 1);
+}
+
+/* A clock and a time that would be asked for, and refused, if what stands behind were read. */
+static void check_grants(void) {
+    struct {
+        older_signer_options options;
+        uint8_t beyond[64];
+    } opening = {{sizeof(older_signer_options)}, {0}};
+    struct {
+        older_grant_options options;
+        uint8_t beyond[64];
+    } asking = {{sizeof(older_grant_options), MCASK_METHOD_HEAD, 0}, {0}};
+    static const uint8_t secret[32] = {1};
+    mcask_signing_key key = {"2026-11", MCASK_NTS, secret};
+    mcask_signer *signer;
+    mcask_grant *grant;
+    memset(opening.beyond, 0xff, sizeof opening.beyond);
+    OK(mcask_signer_open(&key, 1, (void *)&opening, &signer, ERROR));
+    OK(mcask_signer_sign(signer, "a", 1, "b", 1, (void *)&asking, &grant, ERROR));
+    OK(mcask_signer_verify(signer, grant->text, MCASK_NTS, "a", 1, "b", 1, MCASK_METHOD_HEAD, NULL, ERROR));
+    mcask_grant_free(grant);
+    mcask_signer_free(signer);
 }
 
 int main(int argc, char **argv) {
@@ -151,6 +182,7 @@ int main(int argc, char **argv) {
     CHECK(policies.policy.default_ttl_ms == 60000 && policies.beyond[0] == 0);
     snprintf(copy, sizeof copy, "%s-copy", argv[1]);
     check_others(store, account, copy);
+    check_grants();
     mcask_account_free(account);
     mcask_store_free(store);
     return 0;

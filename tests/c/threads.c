@@ -9,7 +9,18 @@ enum { THREADS = 8 };
 
 static mcask_store *store;
 static mcask_account *account;
+static mcask_signer *signer;
 static atomic_int put_count, closed;
+
+/* One signer is every thread's. */
+static void sign_and_verify(const char *name) {
+    mcask_error *error;
+    mcask_grant *grant;
+    OK(mcask_signer_sign(signer, "5500001", MCASK_NTS, name, MCASK_NTS, NULL, &grant, ERROR));
+    OK(mcask_signer_verify(signer, grant->text, grant->text_len, "5500001", MCASK_NTS, name, MCASK_NTS,
+                           MCASK_METHOD_GET, NULL, ERROR));
+    mcask_grant_free(grant);
+}
 
 static void *work(void *argument) {
     int me = *(int *)argument;
@@ -22,6 +33,9 @@ static void *work(void *argument) {
         int32_t status;
         int len = snprintf(content, sizeof content, "content %d of %d", round, me);
         snprintf(name, sizeof name, "%d/%d", me, round % 5);
+        if (round < 20) {
+            sign_and_verify(name);
+        }
         status = mcask_account_put(account, name, MCASK_NTS, (const uint8_t *)content, (size_t)len, NULL, NULL, &error);
         if (status == MCASK_OK) {
             atomic_fetch_add(&put_count, 1);
@@ -92,6 +106,7 @@ int main(int argc, char **argv) {
         atomic_store(&closed, 0);
         OK(mcask_store_open(argv[1], MCASK_NTS, NULL, &store, ERROR));
         OK(mcask_account_open(store, "5500001", MCASK_NTS, &account, ERROR));
+        OK(mcask_store_signer(store, &signer, ERROR));
         if (round == 1) {
             check_one_writer_of_two_threads();
         }
@@ -107,6 +122,7 @@ int main(int argc, char **argv) {
             CHECK(pthread_join(threads[i], NULL) == 0);
         }
         CHECK(atomic_load(&closed) == THREADS);
+        mcask_signer_free(signer);
         mcask_account_free(account);
         mcask_store_free(store);
     }

@@ -33,7 +33,7 @@ using namespace std::chrono_literals;
 template <typename T> constexpr bool moves_only = std::is_move_constructible_v<T> && !std::is_copy_constructible_v<T>;
 static_assert(moves_only<mediacask::store> && moves_only<mediacask::account> && moves_only<mediacask::blob>);
 static_assert(moves_only<mediacask::reader> && moves_only<mediacask::writer> && moves_only<mediacask::batch>);
-static_assert(moves_only<mediacask::events>);
+static_assert(moves_only<mediacask::events> && moves_only<mediacask::signer>);
 static_assert(std::is_base_of_v<std::runtime_error, mediacask::error>);
 template <typename T, typename = void> struct views_of_a_temporary : std::false_type {};
 template <typename T>
@@ -196,6 +196,34 @@ static void check_batch_and_policy(const mediacask::store &store) {
     CHECK(seen);
 }
 
+static void check_grants(const mediacask::store &store) {
+    const auto signer = store.signer();
+    mediacask::grant_options facts;
+    facts.method = mediacask::method::head;
+    facts.ttl = 1h;
+    const auto grant = signer.sign("5500001", "a.png", facts);
+    CHECK(signer.verify(grant, "5500001", "a.png", mediacask::method::head) > std::chrono::system_clock::now() + 59min);
+    THROWS(invalid_token, MCASK_E_INVALID_TOKEN, signer.verify(grant, "5500001", "a.png"));
+    const mediacask::signing_key old{"2026-10", {1}}, current{"2026-11", {2}};
+    facts.ttl = -1ms;
+    THROWS(invalid_option, MCASK_E_INVALID_OPTION, signer.sign("5500001", "a.png", facts));
+    static std::int64_t now_ms = 1000;
+    mediacask::signer_options by_hand;
+    by_hand.clock = [](void *now) { return *static_cast<std::int64_t *>(now); };
+    by_hand.clock_context = &now_ms;
+    const mediacask::signer tested({current}, by_hand);
+    facts.ttl = 500ms;
+    const auto short_one = tested.sign("5500001", "a.png", facts);
+    CHECK(tested.verify(short_one, "5500001", "a.png", mediacask::method::head) == mediacask::time_point(1500ms));
+    now_ms = 1500;
+    THROWS(expired_token, MCASK_E_EXPIRED_TOKEN,
+           tested.verify(short_one, "5500001", "a.png", mediacask::method::head));
+    const auto earlier = mediacask::signer({old}).sign("5500001", "a.png");
+    CHECK(mediacask::signer({current, old}).verify(earlier, "5500001", "a.png") > mediacask::time_point());
+    THROWS(unknown_key, MCASK_E_UNKNOWN_KEY, mediacask::signer({current}).verify(earlier, "5500001", "a.png"));
+    THROWS(misuse, MCASK_E_MISUSE, mediacask::signer(std::vector<mediacask::signing_key>()));
+}
+
 static void check_store(mediacask::store &store) {
     store.sync();
     CHECK(store.sweep().expired == 0 && store.compact().segments_compacted == 0);
@@ -235,7 +263,7 @@ static void check_store(mediacask::store &store) {
         CHECK(event->sequence > last && !event->name.empty());
         last = event->sequence;
     }
-    CHECK(events.seen() >= last);
+    CHECK(events.seen() >= last && !events.next(-1ms));
     store.account("5500001").put("seen", "in the feed");
     CHECK(events.next(60s)->kind == mediacask::event_kind::put);
 }
@@ -257,6 +285,7 @@ int main(int argc, char **argv) {
     check_listing(store);
     check_streams(media);
     check_batch_and_policy(store);
+    check_grants(store);
     check_store(store);
     store.checkpoint(path.string() + "-checkpoint");
     mediacask::restore(path.string() + "-checkpoint", path.string() + "-restored");

@@ -430,6 +430,44 @@ void answer_verify(Fields &fields) {
     answer_maybe("resume", report.resume);
 }
 
+// The signer with the keys of a request, each `id=secret`, or the store's own.
+signer signer_of(Fields &fields) {
+    std::vector<signing_key> keys;
+    for (const std::string &pair : list_of(fields, "keys")) {
+        const std::size_t at = pair.find('=');
+        std::string secret = pair.substr(at + 1);
+        signing_key key{pair.substr(0, at), {}};
+        if (bytes_of_hex(secret.data()) != key.secret.size()) {
+            fail("a secret it cannot read", pair.c_str());
+        }
+        std::memcpy(key.secret.data(), secret.data(), key.secret.size());
+        keys.push_back(std::move(key));
+    }
+    if (keys.empty()) {
+        return it.store->signer();
+    }
+    signer_options options;
+    options.clock = read_clock;
+    return signer(keys, options);
+}
+
+void vouch(Fields &fields) {
+    static const char *const methods[] = {"get", "head", nullptr};
+    const auto account = text(fields, "account"), name = text(fields, "name");
+    const auto signer = signer_of(fields);
+    const auto asked = static_cast<method>(word_of(&fields, "method", methods, 0));
+    if (is_op(&fields, "sign")) {
+        grant_options options;
+        options.method = asked;
+        options.ttl = maybe_ms(fields, "ttl_ms");
+        answer_text("grant", signer.sign(account, name, options).c_str());
+        return;
+    }
+    const std::string grant = std::string(text(fields, "grant")) + maybe_text(fields, "grant_suffix").value_or("");
+    const auto until = signer.verify(grant, account, name, asked);
+    answer_number("expires_at", static_cast<std::uint64_t>(until.time_since_epoch().count()));
+}
+
 void answer_accounts() {
     std::vector<std::string> names;
     for (const account_info &info : it.store->accounts()) {
@@ -520,6 +558,8 @@ void look_after(Fields &fields) {
 void step(Fields &fields) {
     if (is_op(&fields, "open") || is_op(&fields, "open_again") || is_op(&fields, "reopen")) {
         open(fields);
+    } else if (is_op(&fields, "sign") || is_op(&fields, "verify_grant")) {
+        vouch(fields);
     } else if (field_of(&fields, "account")) {
         const auto account = account_of(fields);
         if (!change(fields, account) && !ask(fields, account)) {

@@ -98,6 +98,10 @@ impl Empty for u64 {
     const EMPTY: u64 = 0;
 }
 
+impl Empty for i64 {
+    const EMPTY: i64 = 0;
+}
+
 impl Empty for i32 {
     const EMPTY: i32 = 0;
 }

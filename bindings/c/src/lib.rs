@@ -53,6 +53,8 @@ pub mod upkeep;
 
 pub mod events;
 
+pub mod signer;
+
 #[cfg(feature = "panic")]
 pub mod panic;
 

@@ -10,7 +10,7 @@ use crate::digest::{self, mcask_digest};
 use crate::entry::mcask_pair;
 use crate::error::{Failure, Result};
 use crate::store::{MCASK_DURABILITY_DEFAULT, durability};
-use crate::text::{self, FACT, MCASK_NTS, PREFIX, Struct};
+use crate::text::{self, FACT, MCASK_NTS, PAIRS, PREFIX, Struct};
 
 /// Of a put: as MCASK_EXPIRY_POLICY. Of an update: as it was.
 pub const MCASK_EXPIRY_DEFAULT: i32 = 0;
@@ -22,9 +22,6 @@ pub const MCASK_EXPIRY_NEVER: i32 = 2;
 pub const MCASK_EXPIRY_AFTER: i32 = 3;
 /// Until `expiry_ms`, in Unix milliseconds.
 pub const MCASK_EXPIRY_AT: i32 = 4;
-
-/// Most pairs that can be stored with an entry: each takes four bytes beside its texts.
-const PAIRS_MAX: usize = cask::limits::METADATA_LEN_MAX / 4;
 
 /// The options of a put, a copy or a writer. Begin with MCASK_PUT_OPTIONS_INIT, which sets the lengths of texts
 /// to MCASK_NTS. What is NULL is not set.
@@ -261,7 +258,7 @@ pub(crate) unsafe fn put(given: *const mcask_put_options) -> Result<PutOptions> 
         if let Some(value) = text::optional(&FACT, given.content_disposition, given.content_disposition_len)? {
             options = options.content_disposition(value);
         }
-        for pair in text::items("pairs of metadata", given.metadata, given.metadata_count, PAIRS_MAX)? {
+        for pair in text::items(&PAIRS, given.metadata, given.metadata_count)? {
             let key = text::needed(&FACT, pair.key, pair.key_len)?;
             options = options.metadata(key, text::needed(&FACT, pair.value, pair.value_len)?);
         }
@@ -318,7 +315,7 @@ pub(crate) unsafe fn update(given: *const mcask_update_options) -> Result<Update
         if let Some(value) = text::optional(&FACT, given.content_disposition, given.content_disposition_len)? {
             options = options.content_disposition(fact(value));
         }
-        for pair in text::items("pairs of metadata", given.metadata, given.metadata_count, PAIRS_MAX)? {
+        for pair in text::items(&PAIRS, given.metadata, given.metadata_count)? {
             let key = text::needed(&FACT, pair.key, pair.key_len)?;
             options = match text::optional(&FACT, pair.value, pair.value_len)? {
                 Some(value) => options.set_metadata(key, value),

@@ -89,7 +89,7 @@ pub struct mcask_store_options {
     /// How long compaction keeps the records that feeds of events read, in milliseconds. MCASK_DEFAULT: an hour.
     pub events_keep_ms: u64,
     /// Where the store reads the time, in Unix milliseconds; NULL: the machine's clock. Called from any thread,
-    /// often, until the last handle of the store is freed; it must not call the store.
+    /// often, until the last handle of the store is freed, and the last signer of it; it must not call the store.
     pub clock: Option<unsafe extern "C" fn(context: *mut c_void) -> i64>,
     /// Given to `clock`.
     pub clock_context: *mut c_void,
@@ -138,6 +138,15 @@ impl Hand {
     }
 }
 
+/// The clock that a caller gives; `None` is the machine's.
+pub(crate) fn clock_of(
+    read: Option<unsafe extern "C" fn(context: *mut c_void) -> i64>,
+    context: *mut c_void,
+) -> Option<Clock> {
+    let hand = Hand { read: read?, context };
+    Some(Clock::from_fn(move || hand.now()))
+}
+
 /// The durability that a call asks for; `None` is the store's own.
 pub(crate) fn durability(given: i32) -> Result<Option<Durability>> {
     text::choice("durability", given, &[None, Some(Durability::Sync), Some(Durability::Os)])
@@ -174,9 +183,8 @@ impl mcask_store_options {
         if self.events_keep_ms != MCASK_DEFAULT {
             options = options.events_keep(Duration::from_millis(self.events_keep_ms));
         }
-        if let Some(read) = self.clock {
-            let hand = Hand { read, context: self.clock_context };
-            options = options.clock(Clock::from_fn(move || hand.now()));
+        if let Some(clock) = clock_of(self.clock, self.clock_context) {
+            options = options.clock(clock);
         }
         Ok(options)
     }

@@ -27,12 +27,21 @@ impl Kind {
     }
 }
 
+/// A kind of items: what they are called, how many may be given, and what more are answered with.
+pub(crate) struct Items {
+    pub(crate) what: &'static str,
+    pub(crate) count_max: usize,
+    pub(crate) too_many: ErrorKind,
+}
+
 pub(crate) const NAME: Kind = Kind::new("name", cask::limits::NAME_LEN_MAX, ErrorKind::InvalidName);
 pub(crate) const ACCOUNT: Kind = Kind::new("account", cask::limits::ACCOUNT_LEN_MAX, ErrorKind::InvalidName);
 pub(crate) const PREFIX: Kind = Kind::new("prefix", cask::limits::NAME_LEN_MAX, ErrorKind::InvalidOption);
 pub(crate) const DELIMITER: Kind = Kind::new("delimiter", cask::limits::NAME_LEN_MAX, ErrorKind::InvalidOption);
 /// A token holds a name, and is a few times as long.
 pub(crate) const TOKEN: Kind = Kind::new("token", 16 << 10, ErrorKind::InvalidToken);
+/// A key's id.
+pub(crate) const KEY_ID: Kind = Kind::new("key's id", cask::limits::SIGNING_KEY_ID_LEN_MAX, ErrorKind::InvalidOption);
 pub(crate) const DIGEST: Kind = Kind::new("digest", 64, ErrorKind::InvalidOption);
 /// Any of the texts that are stored with an entry.
 pub(crate) const FACT: Kind = Kind {
@@ -41,6 +50,12 @@ pub(crate) const FACT: Kind = Kind {
     too_long: ErrorKind::TooLarge,
     unsound: ErrorKind::InvalidOption,
 };
+
+/// Each pair of metadata takes four bytes beside its texts.
+pub(crate) const PAIRS: Items =
+    Items { what: "pairs of metadata", count_max: cask::limits::METADATA_LEN_MAX / 4, too_many: ErrorKind::TooLarge };
+pub(crate) const KEYS: Items =
+    Items { what: "signing keys", count_max: cask::limits::SIGNING_KEYS_MAX, too_many: ErrorKind::InvalidOption };
 
 /// The text at `data`; `None` of NULL.
 ///
@@ -112,10 +127,10 @@ pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize) -> Result<&'a [u8]> 
 ///
 /// # Safety
 /// `data` is NULL, or has `count` items for `'a`.
-pub(crate) unsafe fn items<'a, T>(what: &str, data: *const T, count: usize, count_max: usize) -> Result<&'a [T]> {
+pub(crate) unsafe fn items<'a, T>(kind: &Items, data: *const T, count: usize) -> Result<&'a [T]> {
+    let (what, count_max) = (kind.what, kind.count_max);
     if count > count_max {
-        let message = format!("{count} {what} were given; at most {count_max} fit");
-        return Err(Failure::new(ErrorKind::TooLarge, message));
+        return Err(Failure::new(kind.too_many, format!("{count} {what} were given; at most {count_max} are allowed")));
     }
     if data.is_null() {
         return if count == 0 { Ok(&[]) } else { Err(Failure::misuse(format!("{count} {what} were given, at NULL"))) };

@@ -16,7 +16,7 @@ use crate::script::{Answer, Face, Failure, Step, bytes_of};
 const BEGIN_MS: i64 = 1_700_000_000_000;
 
 /// Fields of a step that are texts, and go as they are.
-const TEXTS: [&str; 19] = [
+const TEXTS: [&str; 22] = [
     "to_account",
     "to_name",
     "content_type",
@@ -36,6 +36,9 @@ const TEXTS: [&str; 19] = [
     "digest",
     "resume",
     "path",
+    "grant",
+    "grant_suffix",
+    "method",
 ];
 
 /// Fields that are bytes in hex.
@@ -105,7 +108,7 @@ impl Runner {
 
 impl Face for Runner {
     fn lacks(&self) -> &'static [&'static str] {
-        &["grants"]
+        &[]
     }
 
     fn begin(&mut self, _: &Path) -> i64 {
@@ -207,7 +210,7 @@ fn request(step: &Step) -> String {
         let pairs = step.metadata().into_iter().map(|(key, value)| hex(format!("{key}={value}")) + ",");
         add("metadata", 'l', &pairs.collect::<String>());
     }
-    for field in ["set_metadata", "unset_metadata"].into_iter().filter(|field| step.has(field)) {
+    for field in ["set_metadata", "unset_metadata", "keys"].into_iter().filter(|field| step.has(field)) {
         let texts = step.list(field).into_iter().map(|text| hex(text) + ",");
         add(field, 'l', &texts.collect::<String>());
     }
