@@ -229,5 +229,21 @@ $(SDK_DIR)/node/made: $(SDK_HERE)/node/package.json $(SDK_HERE)/node/package-loc
 	cd $(@D) && npm ci --silent --no-audit --no-fund --ignore-scripts
 	touch $@
 
+# The native API of the gateway, beside its description. Its tools are pinned in requirements.txt, which says why.
+OPENAPI_DIR = $(abspath $(CARGO_TARGET_DIR))/openapi
+# How often each operation is asked for with inputs that are made up, at most; about a minute in all.
+EXAMPLES ?= 8
+
+.PHONY: test-openapi
+test-openapi: $(OPENAPI_DIR)/venv/made ## Test the native API against openapi.json, with EXAMPLES=8 inputs each
+	@sh scripts/need.sh cargo cc
+	cargo build --locked -p mediacask-cli
+	$(OPENAPI_DIR)/venv/bin/python bindings/http/tests/openapi/run.py $(OPENAPI_DIR)/venv/bin/schemathesis \
+	    $(abspath $(CARGO_TARGET_DIR))/debug/mediacask $(EXAMPLES)
+
+$(OPENAPI_DIR)/venv/made: bindings/http/tests/openapi/requirements.txt
+	@sh scripts/need.sh python3
+	sh bindings/python/venv.sh python3 $(@D) $<
+
 clean: ## Remove everything that was built, tools included
 	cargo clean

@@ -65,7 +65,7 @@ fn time(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
 }
 
 /// Whether one of the tags of a header, `*` among them, fits. Tags are quoted and may hold commas.
-fn any_tag(headers: &HeaderMap, name: HeaderName, fits: impl Fn(&str) -> bool) -> bool {
+pub(crate) fn any_tag(headers: &HeaderMap, name: HeaderName, fits: impl Fn(&str) -> bool) -> bool {
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
         let mut rest = value.trim();
         if rest == "*" {

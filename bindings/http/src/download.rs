@@ -89,6 +89,8 @@ impl Opened {
         };
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
+        // For an API that tells more of it.
+        response.extensions_mut().insert(entry.clone());
         let headers = response.headers_mut();
         describe(&entry, &etag, gateway, headers);
         if plan == Plan::NotModified {

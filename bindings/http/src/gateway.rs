@@ -10,9 +10,10 @@
 use std::sync::{Arc, RwLock};
 
 use mediacask::{Account, Clock, Store};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::config::Config;
+use crate::native::Bell;
 use crate::refusal::{Answer, Refusal};
 
 /// Most calls that wait for the disk to write, at a time. Groups of this size are synced at once.
@@ -32,6 +33,9 @@ pub(crate) struct Gateway {
     config: RwLock<Arc<Config>>,
     writers: Semaphore,
     readers: Semaphore,
+    /// Whether answers that have no end of their own must end now.
+    stopping: watch::Sender<bool>,
+    pub(crate) bell: Bell,
 }
 
 impl Gateway {
@@ -42,6 +46,8 @@ impl Gateway {
             config: RwLock::new(Arc::new(config)),
             writers: Semaphore::new(WRITERS_MAX),
             readers: Semaphore::new(READERS_MAX),
+            stopping: watch::Sender::new(false),
+            bell: Bell::new(),
         }
     }
 
@@ -53,6 +59,21 @@ impl Gateway {
     /// From now on this one holds.
     pub(crate) fn configure(&self, config: Config) {
         *self.config.write().expect("nobody panics with it") = Arc::new(config);
+    }
+
+    /// Answers that have no end of their own end now.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Whether it has been told to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// To be told when it is told to stop.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
     }
 
     /// An account of the store that belongs to a provider: no credential of one provider leads into another's.

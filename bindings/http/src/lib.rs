@@ -42,6 +42,7 @@
 //! | `routes.rs` | which API a path belongs to, and what wraps all of them |
 //! | `bandwidth.rs`, `twilio/`, `messagebird.rs` | the APIs: their paths, their rules, the shape of their errors |
 //! | `fetch.rs`, `disposition.rs` | what one of them needs: URLs that strangers name, names in a header |
+//! | `native/` | the store's own API, and its description |
 //! | `operations.rs`, `observe.rs` | health, figures, access log |
 //! | `config/`, `secret.rs`, `auth.rs`, `clock.rs` | who may do what, and how much |
 //! | `refusal.rs`, `path.rs` | words that all of them use |
@@ -62,6 +63,7 @@ mod fetch;
 mod gateway;
 mod harmless;
 mod messagebird;
+mod native;
 mod observe;
 mod operations;
 mod path;
@@ -76,8 +78,8 @@ mod upload;
 
 pub use clock::test_clock;
 pub use config::{
-    BandwidthUser, Config, ConfigError, Content, Fetch, Limits, Listen, Log, MessageBirdKey, NativeToken, Overrides,
-    Tls, TwilioAccount,
+    Access, BandwidthUser, Config, ConfigError, Content, Fetch, Limits, Listen, Log, MessageBirdKey, NativeToken,
+    Overrides, Tls, TwilioAccount,
 };
 pub use running::{Gateway, StartError};
 pub use secret::Secret;

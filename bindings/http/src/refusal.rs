@@ -53,7 +53,8 @@ impl Refusal {
 
     /// The body has more bytes than are taken. 400 and not 413: it is in every table of the SDKs.
     pub(crate) fn too_large(bytes_max: u64) -> Refusal {
-        Refusal::bad_request(format!("the body is larger than the {bytes_max} bytes that are taken"))
+        let message = format!("the body is larger than the {bytes_max} bytes that are taken");
+        Refusal { kind: Some(ErrorKind::TooLarge), ..Refusal::bad_request(message) }
     }
 
     /// No byte of the content is in the range that was asked for.

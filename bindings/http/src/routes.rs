@@ -14,7 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::gateway::Gateway;
 use crate::refusal::json;
-use crate::{bandwidth, body, messagebird, observe, operations, twilio};
+use crate::{bandwidth, body, messagebird, native, observe, operations, twilio};
 
 pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
@@ -22,6 +22,7 @@ pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
         .nest("/api/v2", bandwidth::routes())
         .nest("/2010-04-01", twilio::routes())
         .nest("/v1", messagebird::routes())
+        .nest("/mediacask/v1", native::routes())
         .fallback(nowhere)
         .layer(from_fn(body::read_to_its_end))
         .layer(CatchPanicLayer::custom(panicked))

@@ -112,6 +112,7 @@ impl Gateway {
     }
 
     fn end(&mut self) {
+        self.shared.stop();
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    BandwidthUser, Config, ConfigError, Content, Fetch, Limits, Listen, Log, MessageBirdKey, NativeToken, Overrides,
-    Tls, TwilioAccount,
+    Access, BandwidthUser, Config, ConfigError, Content, Fetch, Limits, Listen, Log, MessageBirdKey, NativeToken,
+    Overrides, Tls, TwilioAccount,
 };
 use crate::secret::Secret;
 
@@ -115,9 +115,9 @@ struct Native {
 struct TokenTable {
     token: Option<Secret>,
     token_file: Option<String>,
-    account: Option<String>,
+    accounts: Option<Vec<String>>,
     #[serde(default)]
-    write: bool,
+    access: Access,
 }
 
 #[derive(Default, Deserialize)]
@@ -130,6 +130,7 @@ struct LimitsTable {
     twilio_link_secs: Option<u64>,
     messagebird_bytes: Option<u64>,
     native_bytes: Option<u64>,
+    native_batch_bytes: Option<u64>,
     header_bytes: Option<Spanned<usize>>,
     connections: Option<Spanned<usize>>,
     header_secs: Option<u64>,
@@ -286,7 +287,20 @@ impl Reading<'_> {
         let tokens = tokens.into_iter().map(|token| {
             let (span, token) = (token.span(), token.into_inner());
             let secret = self.secret(&span, "token", token.token, token.token_file.as_deref())?;
-            Ok(NativeToken { token: secret, account: token.account, write: token.write })
+            if let Some(accounts) = &token.accounts {
+                // Names of the store's own: any text that it takes.
+                let wrong = |account: &String| {
+                    account.is_empty() || account.len() > mediacask::limits::ACCOUNT_LEN_MAX || account.contains('\0')
+                };
+                if accounts.iter().any(wrong) {
+                    return Err(self.wrong(Some(span), "an account of the store is 1 to 255 bytes without NUL"));
+                }
+                if accounts.is_empty() || token.access == Access::Admin {
+                    let message = "`accounts` names one at least; an administrator's token has all, and names none";
+                    return Err(self.wrong(Some(span), message));
+                }
+            }
+            Ok(NativeToken { token: secret, accounts: token.accounts, access: token.access })
         });
         tokens.collect()
     }
@@ -307,6 +321,7 @@ impl Reading<'_> {
             twilio_link: secs(table.twilio_link_secs, 4 * 3600),
             messagebird_bytes: table.messagebird_bytes.unwrap_or(104_857_600),
             native_bytes: table.native_bytes.unwrap_or(mediacask::limits::BLOB_LEN_MAX),
+            native_batch_bytes: table.native_batch_bytes.unwrap_or(32 << 20),
             header_bytes: at_least("header_bytes", table.header_bytes, 8192, 64 << 10)?,
             connections: at_least("connections", table.connections, 1, 4096)?,
             header_time: secs(table.header_secs, 30),
@@ -380,6 +395,11 @@ mod tests {
             ),
             ("[[messagebird.keys]]\nkey = 12345\naccount = \"m\"\n", "gateway.toml:2: a secret is a text in quotes"),
             ("[[messagebird.keys]]\nkey = \"\"\naccount = \"m\"\n", "gateway.toml:1: `key` is empty"),
+            (
+                "\n[[native.tokens]]\ntoken = \"t\"\naccounts = [\"a\"]\naccess = \"admin\"\n",
+                "gateway.toml:2: `accounts` names one at least",
+            ),
+            ("[[native.tokens]]\ntoken = \"t\"\naccess = \"all\"\n", "gateway.toml:3: unknown variant `all`"),
         ] {
             let found = parsed(text).unwrap_err();
             assert!(found.starts_with(message), "{found:?} is not {message:?}");

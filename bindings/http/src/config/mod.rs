@@ -91,10 +91,24 @@ pub struct MessageBirdKey {
 pub struct NativeToken {
     /// What stands after `Bearer`.
     pub token: Secret,
-    /// The one account of the store it is for; `None` is all of them, and what is asked of the store as a whole.
-    pub account: Option<String>,
-    /// Whether it may change things.
-    pub write: bool,
+    /// The accounts of the store it is for, by their full names: `bandwidth:5500001` is that account of another API.
+    /// `None` is all that are of no other API, and for an administrator all.
+    pub accounts: Option<Vec<String>>,
+    /// What it may do there.
+    pub access: Access,
+}
+
+/// What a token of the native API may do; each includes those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Get, list, follow.
+    #[default]
+    Read,
+    /// Put, update, copy, delete.
+    Write,
+    /// Set policies, and ask and tell the store as a whole; in every account.
+    Admin,
 }
 
 /// How media are fetched from the URLs that a message names.
@@ -127,6 +141,8 @@ pub struct Limits {
     pub messagebird_bytes: u64,
     /// Largest content of the native API.
     pub native_bytes: u64,
+    /// Largest batch of the native API: all of it is in memory.
+    pub native_batch_bytes: u64,
     /// Largest head of a request.
     pub header_bytes: usize,
     /// Most connections at a time; further ones wait.

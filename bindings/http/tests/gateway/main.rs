@@ -3,12 +3,20 @@
 
 mod access;
 mod bandwidth;
+mod conformance;
 mod framing;
 mod messagebird;
 mod names;
+mod native;
 mod operations;
 mod origin;
+// Each runner takes its own part of this.
+#[allow(dead_code)]
+#[path = "../../../../tests/conformance/options.rs"]
+mod options;
 mod paging;
+#[path = "../../../../tests/conformance/script.rs"]
+mod script;
 mod serving;
 mod support;
 mod twilio;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -81,11 +81,7 @@ impl Served {
     /// A connection of its own.
     pub(crate) fn connect(&self) -> Wire {
         let Listen::Tcp(address) = self.listen else { panic!("this one is on a Unix socket") };
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Wire { read: BufReader::new(stream.try_clone().unwrap()), write: stream }
+        Wire::to(address)
     }
 
     /// Sends one request on a connection of its own. A body goes with its length; without one there is no length.
@@ -117,6 +113,15 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
+    /// A connection to a gateway at this address.
+    pub(crate) fn to(address: SocketAddr) -> Wire {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Wire { read: BufReader::new(stream.try_clone().unwrap()), write: stream }
+    }
+
     pub(crate) fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) {
         let mut text = format!("{method} {path} HTTP/1.1\r\nHost: gateway.test\r\n");
         for (name, value) in headers {

@@ -1,0 +1,382 @@
+//! What requests ask for: headers, query and JSON bodies become JSON values first and are decoded in one place, so that
+//! an option has one name, one shape and one sentence when it is wrong, wherever it stands.
+//!
+//! A field `ttl_ms` of a JSON body is the header `Mediacask-Ttl-Ms` of a PUT. What is not known is refused: a condition
+//! that is misspelt must not be taken for none.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use jiff::Timestamp;
+use mediacask::{
+    DeleteOptions, Digest, Durability, ErrorKind, Expiry, ListOptions, Policy, PrefixLimit, PutOptions, UpdateOptions,
+};
+use percent_encoding::percent_decode_str;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use crate::refusal::{Answer, Refusal};
+
+/// What the headers of this API begin with.
+const OWN: &str = "mediacask-";
+
+/// Fields whose header or query text is a number.
+const NUMBERS: [&str; 6] = ["ttl_ms", "if_generation", "limit_count", "limit_bytes", "limit", "after"];
+
+/// A refusal of something that was asked for in a way that is not understood.
+pub(super) fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal { kind: Some(ErrorKind::InvalidOption), ..Refusal::bad_request(message) }
+}
+
+/// Decodes what a body holds.
+pub(super) fn of_json<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+    serde_json::from_slice(bytes).map_err(|error| invalid(format!("the JSON of the body is not understood: {error}")))
+}
+
+/// Decodes a query, each field once.
+pub(super) fn of_query<T: DeserializeOwned>(query: Option<&str>) -> Answer<T> {
+    let mut fields = Map::new();
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (field, text) = pair.split_once('=').unwrap_or((pair, ""));
+        let (field, text) = (decoded(&field.replace('+', " "))?, decoded(&text.replace('+', " "))?);
+        let value = value(&field, text)?;
+        if fields.insert(field.clone(), value).is_some() {
+            return Err(invalid(format!("the query has {field:?} twice")));
+        }
+    }
+    serde_json::from_value(Value::Object(fields))
+        .map_err(|error| invalid(format!("the query is not understood: {error}")))
+}
+
+/// Decodes the headers of a write.
+pub(super) fn of_headers<T: DeserializeOwned>(headers: &HeaderMap) -> Answer<T> {
+    let mut fields = Map::new();
+    let mut add = |field: &str, value: Value| match fields.insert(field.to_owned(), value) {
+        None => Ok(()),
+        Some(_) => Err(invalid(format!("the header for {field} stands twice"))),
+    };
+    let facts = [(CONTENT_TYPE, "content_type"), (CACHE_CONTROL, "cache_control")];
+    for (name, field) in facts.iter().chain(&[(CONTENT_DISPOSITION, "content_disposition")]) {
+        for text in headers.get_all(name) {
+            add(field, text_of(text, name.as_str())?.into())?;
+        }
+    }
+    let mut metadata = Map::new();
+    for (name, text) in headers {
+        let Some(field) = name.as_str().strip_prefix(OWN) else { continue };
+        let (field, text) = (field.replace('-', "_"), text_of(text, name.as_str())?);
+        match field.as_str() {
+            "metadata" => pairs(&text, &mut metadata)?,
+            "limit_prefix" => add(&field, decoded(&text)?.into())?,
+            _ => add(&field, value(&field, text)?)?,
+        }
+    }
+    if !metadata.is_empty() {
+        add("metadata", metadata.into())?;
+    }
+    for text in headers.get_all(IF_NONE_MATCH) {
+        if text_of(text, "If-None-Match")?.trim() != "*" {
+            return Err(invalid("a write takes If-None-Match with * only, for a name that must be new"));
+        }
+        add("if_absent", true.into())?;
+    }
+    serde_json::from_value(Value::Object(fields))
+        .map_err(|error| invalid(format!("the headers are not understood: {error}")))
+}
+
+fn text_of(value: &HeaderValue, name: &str) -> Answer<String> {
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| invalid(format!("the header {name} is not UTF-8")));
+    text.map(str::to_owned)
+}
+
+fn value(field: &str, text: String) -> Answer<Value> {
+    if !NUMBERS.contains(&field) {
+        return Ok(text.into());
+    }
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse::<u64>().ok().filter(|_| digits);
+    number.map(Value::from).ok_or_else(|| invalid(format!("{field} is a whole number, not {text:?}")))
+}
+
+fn decoded(text: &str) -> Answer<String> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(Into::into).map_err(|_| invalid("a percent-encoded text is not UTF-8 when decoded"))
+}
+
+/// Pairs `key=value`, percent-encoded, with commas between them.
+fn pairs(list: &str, into: &mut Map<String, Value>) -> Answer<()> {
+    for pair in list.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let pair = pair.split_once('=');
+        let (key, value) =
+            pair.ok_or_else(|| invalid("metadata are pairs like key=value, with commas between them"))?;
+        if into.insert(decoded(key)?, decoded(value)?.into()).is_some() {
+            return Err(invalid("a key of the metadata stands twice"));
+        }
+    }
+    Ok(())
+}
+
+/// What is written as a text and is something else.
+#[derive(Clone, Copy)]
+pub(super) struct Parsed<T>(pub(super) T);
+
+impl<'de, T: FromStr<Err: std::fmt::Display>> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map(Parsed).map_err(D::Error::custom)
+    }
+}
+
+impl Parsed<Timestamp> {
+    fn time(self) -> SystemTime {
+        self.0.into()
+    }
+}
+
+/// Bytes in hexadecimal digits.
+struct Hex<const N: usize>([u8; N]);
+
+impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let bytes = HEXLOWER_PERMISSIVE.decode(String::deserialize(from)?.as_bytes()).ok();
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Hex).ok_or_else(|| D::Error::custom(format!("{} hexadecimal digits are needed", 2 * N)))
+    }
+}
+
+/// When a write is acknowledged.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Acknowledged {
+    Sync,
+    Os,
+}
+
+impl From<Acknowledged> for Durability {
+    fn from(word: Acknowledged) -> Durability {
+        match word {
+            Acknowledged::Sync => Durability::Sync,
+            Acknowledged::Os => Durability::Os,
+        }
+    }
+}
+
+/// A lifetime without a number.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Lifetime {
+    Never,
+    Policy,
+}
+
+fn expiry(ttl_ms: Option<u64>, at: Option<Parsed<Timestamp>>, word: Option<Lifetime>) -> Answer<Option<Expiry>> {
+    Ok(match (ttl_ms, at, word) {
+        (None, None, None) => None,
+        (Some(ms), None, None) => Some(Expiry::After(Duration::from_millis(ms))),
+        (None, Some(at), None) => Some(Expiry::At(at.time())),
+        (None, None, Some(Lifetime::Never)) => Some(Expiry::Never),
+        (None, None, Some(Lifetime::Policy)) => Some(Expiry::Policy),
+        _ => return Err(invalid("give one of ttl_ms, expires_at and expiry")),
+    })
+}
+
+/// The options of a put and of a copy.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PutFields {
+    content_type: Option<String>,
+    cache_control: Option<String>,
+    content_disposition: Option<String>,
+    metadata: BTreeMap<String, String>,
+    ttl_ms: Option<u64>,
+    expires_at: Option<Parsed<Timestamp>>,
+    expiry: Option<Lifetime>,
+    if_absent: bool,
+    if_match: Option<Parsed<Digest>>,
+    if_generation: Option<u64>,
+    expect_digest: Option<Parsed<Digest>>,
+    expect_md5: Option<Hex<16>>,
+    expect_sha256: Option<Hex<32>>,
+    limit_prefix: Option<String>,
+    limit_count: Option<u64>,
+    limit_bytes: Option<u64>,
+    durability: Option<Acknowledged>,
+}
+
+/// Sets one of the facts that a content has.
+type SetFact = fn(PutOptions, String) -> PutOptions;
+
+impl PutFields {
+    pub(super) fn options(self) -> Answer<PutOptions> {
+        let lifetime = expiry(self.ttl_ms, self.expires_at, self.expiry)?;
+        let mut options = PutOptions::new().expiry(lifetime.unwrap_or_default());
+        let facts: [(Option<String>, SetFact); 3] = [
+            (self.content_type, PutOptions::content_type),
+            (self.cache_control, PutOptions::cache_control),
+            (self.content_disposition, PutOptions::content_disposition),
+        ];
+        options = facts.into_iter().fold(options, |options, (text, set)| match text {
+            Some(text) => set(options, text),
+            None => options,
+        });
+        options = self.metadata.into_iter().fold(options, |options, (key, value)| options.metadata(key, value));
+        if self.if_absent {
+            options = options.if_absent();
+        }
+        if let Some(Parsed(digest)) = self.if_match {
+            options = options.if_match(digest);
+        }
+        if let Some(generation) = self.if_generation {
+            options = options.if_generation(generation);
+        }
+        if let Some(Parsed(digest)) = self.expect_digest {
+            options = options.expect_digest(digest);
+        }
+        if let Some(Hex(md5)) = self.expect_md5 {
+            options = options.expect_md5(md5);
+        }
+        if let Some(Hex(sha256)) = self.expect_sha256 {
+            options = options.expect_sha256(sha256);
+        }
+        options = match (self.limit_prefix, self.limit_count, self.limit_bytes) {
+            (None, None, None) => options,
+            (Some(prefix), Some(count), Some(bytes)) => options.prefix_limit(PrefixLimit::new(prefix, count, bytes)),
+            _ => return Err(invalid("limit_prefix, limit_count and limit_bytes are given together or not at all")),
+        };
+        Ok(self.durability.map_or(options.clone(), |word| options.durability(word.into())))
+    }
+}
+
+/// What becomes of a fact: it stays where nothing is said, `null` takes it away.
+#[derive(Default)]
+enum Change {
+    #[default]
+    Stays,
+    Becomes(Option<String>),
+}
+
+impl<'de> Deserialize<'de> for Change {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Option::deserialize(from).map(Change::Becomes)
+    }
+}
+
+/// What an update changes.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct UpdateFields {
+    content_type: Change,
+    cache_control: Change,
+    content_disposition: Change,
+    set_metadata: BTreeMap<String, String>,
+    unset_metadata: Vec<String>,
+    ttl_ms: Option<u64>,
+    expires_at: Option<Parsed<Timestamp>>,
+    expiry: Option<Lifetime>,
+    if_match: Option<Parsed<Digest>>,
+    if_generation: Option<u64>,
+    durability: Option<Acknowledged>,
+}
+
+impl UpdateFields {
+    pub(super) fn options(self) -> Answer<UpdateOptions> {
+        let mut options = UpdateOptions::new();
+        if let Change::Becomes(text) = self.content_type {
+            options = options.content_type(text);
+        }
+        if let Change::Becomes(text) = self.cache_control {
+            options = options.cache_control(text);
+        }
+        if let Change::Becomes(text) = self.content_disposition {
+            options = options.content_disposition(text);
+        }
+        options = self.set_metadata.into_iter().fold(options, |options, (key, value)| options.set_metadata(key, value));
+        options = self.unset_metadata.into_iter().fold(options, UpdateOptions::unset_metadata);
+        if let Some(lifetime) = expiry(self.ttl_ms, self.expires_at, self.expiry)? {
+            options = options.expiry(lifetime);
+        }
+        if let Some(Parsed(digest)) = self.if_match {
+            options = options.if_match(digest);
+        }
+        if let Some(generation) = self.if_generation {
+            options = options.if_generation(generation);
+        }
+        Ok(self.durability.map_or(options.clone(), |word| options.durability(word.into())))
+    }
+}
+
+/// The options of a delete.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DeleteFields {
+    if_match: Option<Parsed<Digest>>,
+    if_generation: Option<u64>,
+    durability: Option<Acknowledged>,
+}
+
+impl DeleteFields {
+    pub(super) fn options(self) -> DeleteOptions {
+        let mut options = DeleteOptions::new();
+        if let Some(Parsed(digest)) = self.if_match {
+            options = options.if_match(digest);
+        }
+        if let Some(generation) = self.if_generation {
+            options = options.if_generation(generation);
+        }
+        self.durability.map_or(options, |word| options.durability(word.into()))
+    }
+}
+
+/// Which names a listing shows.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ListFields {
+    prefix: String,
+    delimiter: Option<String>,
+    created_from: Option<Parsed<Timestamp>>,
+    created_to: Option<Parsed<Timestamp>>,
+    limit: Option<usize>,
+    token: Option<String>,
+}
+
+impl ListFields {
+    pub(super) fn options(self) -> ListOptions {
+        let mut options = ListOptions::new().prefix(self.prefix).token(self.token);
+        if let Some(delimiter) = self.delimiter {
+            options = options.delimiter(delimiter);
+        }
+        if let Some(from) = self.created_from {
+            options = options.created_from(from.time());
+        }
+        if let Some(to) = self.created_to {
+            options = options.created_to(to.time());
+        }
+        self.limit.map_or(options.clone(), |limit| options.limit(limit))
+    }
+}
+
+/// What holds for an account; what is left out or `null` is not limited.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PolicyFields {
+    default_ttl_ms: Option<u64>,
+    longest_ttl_ms: Option<u64>,
+    largest_blob: Option<u64>,
+    quota_bytes: Option<u64>,
+    quota_count: Option<u64>,
+}
+
+impl From<PolicyFields> for Policy {
+    fn from(fields: PolicyFields) -> Policy {
+        Policy {
+            default_ttl: fields.default_ttl_ms.map(Duration::from_millis),
+            longest_ttl: fields.longest_ttl_ms.map(Duration::from_millis),
+            largest_blob: fields.largest_blob,
+            quota_bytes: fields.quota_bytes,
+            quota_count: fields.quota_count,
+        }
+    }
+}
