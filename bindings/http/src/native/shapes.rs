@@ -170,6 +170,7 @@ pub(super) fn health(health: &Health) -> Value {
         "trouble": health.trouble,
         "damage": health.damage.iter().map(damage).collect::<Vec<_>>(),
         "damaged_contents": health.damaged_contents.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "erasure_overdue": health.erasure_overdue,
         "recovery": {
             "clean": recovery.clean,
             "from_checkpoint": recovery.from_checkpoint,
@@ -181,6 +182,7 @@ pub(super) fn health(health: &Health) -> Value {
         "last": {
             "sweep": activity(last.sweep.as_ref()),
             "compaction": activity(last.compaction.as_ref()),
+            "erasure": activity(last.erasure.as_ref()),
             "verify": activity(last.verify.as_ref()),
             "catalog_checkpoint": activity(last.catalog_checkpoint.as_ref()),
             "index_renewal": activity(last.index_renewal.as_ref()),
