@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("bandwidth_contract")
+pytest.register_assert_rewrite("bandwidth_contract", "bandwidth_older")
 
 from gateway import Gateway  # noqa: E402
 
