@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Gathered, Item, directory, sync_all_below};
 use crate::peer::{Content, Peer, Reader, Result, Setup};
@@ -16,6 +17,8 @@ use crate::peer::{Content, Peer, Reader, Result, Setup};
 struct Fs {
     root: File,
     dirs: Vec<(PathBuf, File)>,
+    /// Two who put the same name at once must not share a temporary file.
+    temporaries: AtomicU64,
 }
 
 pub fn open(dir: &Path, _setup: &Setup) -> Result<Box<dyn Peer>> {
@@ -27,7 +30,7 @@ pub fn open(dir: &Path, _setup: &Setup) -> Result<Box<dyn Peer>> {
     let dirs = (0..=255).map(shard).collect::<Result<Vec<_>>>()?;
     let root = directory(dir)?;
     root.sync_all()?;
-    Ok(Box::new(Fs { root, dirs }))
+    Ok(Box::new(Fs { root, dirs, temporaries: AtomicU64::new(0) }))
 }
 
 impl Fs {
@@ -37,11 +40,13 @@ impl Fs {
         &self.dirs[((hash >> 24) ^ (hash >> 8) & 0xff) as usize]
     }
 
-    /// The final and the temporary path. No name here holds a percent sign.
-    fn paths(&self, name: &str) -> (PathBuf, PathBuf) {
-        let dir = &self.shard(name).0;
-        let file = name.replace('/', "%2F");
-        (dir.join(&file), dir.join(format!("{file}%tmp")))
+    /// No name here holds a percent sign.
+    fn path(&self, name: &str) -> PathBuf {
+        self.shard(name).0.join(name.replace('/', "%2F"))
+    }
+
+    fn temporary(&self, name: &str) -> PathBuf {
+        self.shard(name).0.join(format!("{}%tmp", self.temporaries.fetch_add(1, Ordering::Relaxed)))
     }
 }
 
@@ -53,20 +58,22 @@ fn write(path: &Path, content: &[u8]) -> Result<File> {
 
 impl Peer for Fs {
     fn put(&self, name: &str, content: &Content) -> Result<()> {
-        let (path, temporary) = self.paths(name);
+        let temporary = self.temporary(name);
         write(&temporary, content)?.sync_data()?;
-        fs::rename(&temporary, &path)?;
+        fs::rename(&temporary, self.path(name))?;
         self.shard(name).1.sync_all()?;
         Ok(())
     }
 
     fn put_many(&self, items: &[Item]) -> Result<()> {
+        let mut written = Vec::with_capacity(items.len());
         for (name, content) in items {
-            write(&self.paths(name).1, content)?;
+            let temporary = self.temporary(name);
+            write(&temporary, content)?;
+            written.push((temporary, self.path(name)));
         }
         sync_all_below(&self.root)?;
-        for (name, _) in items {
-            let (path, temporary) = self.paths(name);
+        for (temporary, path) in written {
             fs::rename(temporary, path)?;
         }
         sync_all_below(&self.root)
@@ -74,7 +81,7 @@ impl Peer for Fs {
 
     fn delete_many(&self, names: &[String]) -> Result<()> {
         for name in names {
-            fs::remove_file(self.paths(name).0)?;
+            fs::remove_file(self.path(name))?;
         }
         sync_all_below(&self.root)
     }
@@ -92,7 +99,7 @@ struct FsReader<'a> {
 
 impl FsReader<'_> {
     fn open(&self, name: &str) -> Result<Option<File>> {
-        match File::open(self.fs.paths(name).0) {
+        match File::open(self.fs.path(name)) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
