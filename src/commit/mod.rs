@@ -123,7 +123,7 @@ impl Commit {
             catalog,
             clock,
             store_wide,
-            queue: Queue::new(),
+            queue: Queue::new(Request::len),
             poison: OnceLock::new(),
             behind: Mutex::new(Behind { durable, durable_sequence, ..Behind::default() }),
             durable_moved: Condvar::new(),

@@ -22,14 +22,24 @@ pub(crate) struct Queue<J, R> {
     line: Mutex<Line<J, R>>,
     /// Wakes a leader that waits for company.
     gathered: Condvar,
+    /// Bytes that a job will write.
+    len: fn(&J) -> u64,
 }
 
 struct Line<J, R> {
     waiting: VecDeque<(J, Arc<Seat<R>>)>,
+    /// Bytes that those who wait will write.
+    bytes: u64,
     led: bool,
     company: Company,
     /// How many the leader waits for.
     wanted: Option<usize>,
+}
+
+impl<J, R> Line<J, R> {
+    fn is_enough(&self, wanted: usize) -> bool {
+        Company::is_enough(wanted, self.waiting.len(), self.bytes)
+    }
 }
 
 /// Where one submitter waits for its turn or its answer.
@@ -65,9 +75,9 @@ impl<R> Seat<R> {
 }
 
 impl<J, R> Queue<J, R> {
-    pub(crate) fn new() -> Queue<J, R> {
-        let line = Line { waiting: VecDeque::new(), led: false, company: Company::default(), wanted: None };
-        Queue { line: Mutex::new(line), gathered: Condvar::new() }
+    pub(crate) fn new(len: fn(&J) -> u64) -> Queue<J, R> {
+        let line = Line { waiting: VecDeque::new(), bytes: 0, led: false, company: Company::default(), wanted: None };
+        Queue { line: Mutex::new(line), gathered: Condvar::new(), len }
     }
 
     /// Has `job` done, by this thread or by another that leads: `lead` does a group of jobs and answers
@@ -76,11 +86,12 @@ impl<J, R> Queue<J, R> {
         let seat = Arc::new(Seat { turn: Mutex::new(Turn::Wait), told: Condvar::new() });
         {
             let mut line = self.line.lock();
+            line.bytes += (self.len)(&job);
             line.waiting.push_back((job, seat.clone()));
             if !line.led {
                 line.led = true;
                 *seat.turn.lock() = Turn::Lead;
-            } else if line.wanted == Some(line.waiting.len()) {
+            } else if line.wanted.is_some_and(|wanted| line.is_enough(wanted)) {
                 self.gathered.notify_one();
             }
         }
@@ -96,17 +107,19 @@ impl<J, R> Queue<J, R> {
 
     fn take_group(&self) -> (Vec<J>, Vec<Arc<Seat<R>>>) {
         let mut line = self.line.lock();
-        let waiting = line.waiting.len();
-        if let Some((wanted, longest)) = line.company.expect(waiting) {
+        let (waiting, bytes) = (line.waiting.len(), line.bytes);
+        if let Some((wanted, longest)) = line.company.expect(waiting, bytes) {
             let deadline = Instant::now() + longest;
             line.wanted = Some(wanted);
-            while line.waiting.len() < wanted && self.gathered.wait_until(&mut line, deadline) {}
+            while !line.is_enough(wanted) && self.gathered.wait_until(&mut line, deadline) {}
             line.wanted = None;
-            let all = line.waiting.len() >= wanted;
+            let all = line.is_enough(wanted);
             line.company.came(all);
         }
         let count = line.waiting.len().min(GROUP_MAX);
-        line.waiting.drain(..count).unzip()
+        let (jobs, seats): (Vec<J>, _) = line.waiting.drain(..count).unzip();
+        line.bytes -= jobs.iter().map(self.len).sum::<u64>();
+        (jobs, seats)
     }
 
     fn hand_on(&self, led: usize, begun: Instant) {
@@ -156,7 +169,7 @@ mod tests {
 
     #[test]
     fn every_job_is_answered_once_and_in_order_of_its_group() {
-        let queue = Queue::<u32, u32>::new();
+        let queue = Queue::<u32, u32>::new(|_| 1);
         std::thread::scope(|scope| {
             for n in 0..64 {
                 let queue = &queue;
@@ -170,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_leader_that_panics_answers_its_group_and_lets_others_go_on() {
-        let queue = Queue::<(), bool>::new();
+        let queue = Queue::<(), bool>::new(|()| 1);
         let led = || queue.submit((), |_| panic!("the leader fails"), &|| false);
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(led)).is_err());
         assert!(queue.submit((), |jobs| jobs.iter().map(|()| true).collect(), &|| false));

@@ -17,7 +17,7 @@ impl<J, R> Queue<J, R> {
     #[must_use]
     #[allow(clippy::new_without_default)] // As the queue itself has it.
     pub fn new() -> Queue<J, R> {
-        Queue(queue::Queue::new())
+        Queue(queue::Queue::new(|_| 1))
     }
 
     /// Has `job` done by this thread or another one that leads.
