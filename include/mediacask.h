@@ -286,11 +286,16 @@ typedef struct mcask_store_options {
     int64_t (*clock)(void *context);
     // Given to `clock`.
     void *clock_context;
+    // What was deleted, overwritten or has expired is in no file of the store when this long has passed, in
+    // milliseconds; at least a minute. With MCASK_UPKEEP_BY_HAND, mcask_store_sweep() erases what is due, and is to be
+    // called at least every half of the time; mcask_store_compact() erases at once. MCASK_DEFAULT: it is gone for
+    // readers at once, and from the disk when its room is needed.
+    uint64_t erase_within_ms;
 } mcask_store_options;
 
 #define MCASK_STORE_OPTIONS_INIT \
     { sizeof(mcask_store_options), 0, 0, 0, 0, 0, 0, MCASK_DEFAULT, MCASK_DEFAULT, MCASK_DEFAULT, MCASK_DEFAULT, \
-      MCASK_DEFAULT, MCASK_DEFAULT, NULL, NULL }
+      MCASK_DEFAULT, MCASK_DEFAULT, NULL, NULL, MCASK_DEFAULT }
 
 // The BLAKE3 hash of a content. A plain value, to be copied and compared.
 typedef struct mcask_digest {
@@ -705,6 +710,12 @@ typedef struct mcask_health {
     const struct mcask_activity *last_catalog_checkpoint;
     // Likewise: the index was written anew, since its files were far larger than what they held, or slow to open.
     const struct mcask_activity *last_index_renewal;
+    // Likewise: what was deleted, overwritten or has expired was erased; `late_ms` counts by how much the deadline was
+    // missed.
+    const struct mcask_activity *last_erasure;
+    // By how much what was let go of is late to be erased, and why, as a sentence; NULL when nothing is, or no
+    // `erase_within_ms` was set.
+    const char *erasure_overdue;
 } mcask_health;
 
 // What a sweep did. Begin with MCASK_SWEEP_REPORT_INIT.
@@ -1253,7 +1264,8 @@ void mcask_health_free(struct mcask_health *health);
 
 /* ---- Upkeep by hand ---- */
 
-// Ends at once all that is over, and frees its space. `report` may be NULL.
+// Ends at once all that is over, and frees its space; with `erase_within_ms` of the options, it erases what is
+// due, too. `report` may be NULL.
 int32_t mcask_store_sweep(const struct mcask_store *store,
                           struct mcask_sweep_report *report,
                           struct mcask_error **error);
@@ -1275,8 +1287,9 @@ int32_t mcask_store_rebuild_index(const struct mcask_store *store,
                                   uint64_t *rows,
                                   struct mcask_error **error);
 
-// Compacts all segments that are worth it, now. Upkeep does so by itself where space demands it. `report` may be
-// NULL.
+// Compacts all segments that are worth it, now. Upkeep does so by itself where space demands it. With
+// `erase_within_ms` of the options, it erases all that was let go of by now, and ends what is over first. `report`
+// may be NULL.
 int32_t mcask_store_compact(const struct mcask_store *store,
                             struct mcask_compact_report *report,
                             struct mcask_error **error);

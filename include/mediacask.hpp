@@ -407,6 +407,9 @@ struct store_options {
     /// Where the store reads the time, in Unix milliseconds; null: the machine's clock. Throws nothing.
     std::int64_t (*clock)(void *context) = nullptr;
     void *clock_context = nullptr;
+    /// What was deleted, overwritten or has expired is in no file of the store when this long has passed; at least a
+    /// minute. Empty: it is gone for readers at once, and from the disk when its room is needed.
+    std::optional<std::chrono::milliseconds> erase_within;
 };
 
 /// What holds for all puts of an account; what is empty is not limited.
@@ -527,6 +530,7 @@ inline mcask_store_options raw(const store_options &options) {
     raw.events_keep_ms = number(options.events_keep, MCASK_DEFAULT);
     raw.clock = options.clock;
     raw.clock_context = options.clock_context;
+    raw.erase_within_ms = number(options.erase_within, MCASK_DEFAULT);
     return raw;
 }
 
@@ -1227,6 +1231,10 @@ struct health {
     std::optional<activity> last_verify;
     std::optional<activity> last_catalog_checkpoint;
     std::optional<activity> last_index_renewal;
+    /// `late_ms` of its counts tells by how much the deadline was missed.
+    std::optional<activity> last_erasure;
+    /// By how much what was let go of is late to be erased, and why; empty when nothing is.
+    std::optional<std::string> erasure_overdue;
 };
 
 namespace detail {
@@ -1270,6 +1278,8 @@ inline health health_of(const mcask_health &raw) {
     health.last_verify = maybe(raw.last_verify);
     health.last_catalog_checkpoint = maybe(raw.last_catalog_checkpoint);
     health.last_index_renewal = maybe(raw.last_index_renewal);
+    health.last_erasure = maybe(raw.last_erasure);
+    health.erasure_overdue = text(raw.erasure_overdue);
     return health;
 }
 

@@ -347,6 +347,34 @@ static void check_upkeep(mcask_store *store) {
     mcask_health_free(health);
 }
 
+/* What was let go of is in no file, and the health says so; where nobody asked for that, it says nothing. */
+static void check_erasure(mcask_store *without, const char *path) {
+    char erasing[4096];
+    mcask_store_options options = MCASK_STORE_OPTIONS_INIT;
+    mcask_store *store;
+    mcask_account *media;
+    mcask_health *health;
+    OK(mcask_store_health(without, &health, ERROR));
+    CHECK(health->last_erasure == NULL && health->erasure_overdue == NULL);
+    mcask_health_free(health);
+    snprintf(erasing, sizeof erasing, "%s-erasing", path);
+    options.upkeep = MCASK_UPKEEP_BY_HAND;
+    options.erase_within_ms = 59999;
+    FAILS(MCASK_E_INVALID_OPTION, mcask_store_open(erasing, MCASK_NTS, &options, &store, ERROR));
+    options.erase_within_ms = 60000;
+    OK(mcask_store_open(erasing, MCASK_NTS, &options, &store, ERROR));
+    media = open_account(store, "a");
+    put(media, "gone", "gone");
+    OK(mcask_account_delete(media, "gone", MCASK_NTS, NULL, NULL, ERROR));
+    OK(mcask_store_compact(store, NULL, ERROR));
+    OK(mcask_store_health(store, &health, ERROR));
+    CHECK(health->last_erasure && health->last_erasure->error == NULL && health->last_erasure->at_unix_ms > 0);
+    CHECK(health->last_erasure->count_count > 0 && health->erasure_overdue == NULL);
+    mcask_health_free(health);
+    mcask_account_free(media);
+    mcask_store_free(store);
+}
+
 static void check_checkpoint(mcask_store *store, const char *path) {
     char copy[4096], elsewhere[4096];
     mcask_checkpoint_report report = MCASK_CHECKPOINT_REPORT_INIT;
@@ -457,6 +485,7 @@ int main(int argc, char **argv) {
     check_policy(store);
     check_store_wide(store, media);
     check_upkeep(store);
+    check_erasure(store, argv[1]);
     check_checkpoint(store, argv[1]);
     check_events(store, media);
 

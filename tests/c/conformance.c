@@ -245,6 +245,7 @@ static void open_store(Fields *fields) {
         options.index_cache_bytes = number_of(fields, "index_cache_bytes", MCASK_DEFAULT);
         options.space_amplification_percent = number_of(fields, "space_amplification", MCASK_DEFAULT);
         options.events_keep_ms = number_of(fields, "events_keep_ms", MCASK_DEFAULT);
+        options.erase_within_ms = number_of(fields, "erase_within_ms", MCASK_DEFAULT);
         options.clock = read_clock;
         it.options = options;
     }
@@ -609,6 +610,8 @@ static void answer_health(void) {
         answer_true("poisoned", health->poisoned != NULL);
         answer_text("index", health->index_state == MCASK_INDEX_CURRENT ? "current" : "behind");
         answer_number("damage", health->damage_count);
+        answer_true("last_erasure", health->last_erasure && !health->last_erasure->error);
+        answer_true("erasure_overdue", health->erasure_overdue != NULL);
         mcask_health_free(health);
     }
 }

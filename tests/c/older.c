@@ -132,8 +132,11 @@ static void check_grants(void) {
 }
 
 int main(int argc, char **argv) {
-    older_store_options opening = {sizeof opening, MCASK_CREATE_IF_MISSING, 0, MCASK_DURABILITY_OS, 0};
     /* What stands behind them would be refused if it were read. */
+    struct {
+        older_store_options options;
+        uint8_t beyond[256];
+    } opening = {{sizeof(older_store_options), MCASK_CREATE_IF_MISSING, 0, MCASK_DURABILITY_OS, 0}, {0}};
     struct {
         older_put_options options;
         uint8_t beyond[256];
@@ -156,6 +159,7 @@ int main(int argc, char **argv) {
     mcask_page *page;
     char copy[4096];
     int i;
+    memset(opening.beyond, 0xff, sizeof opening.beyond);
     memset(putting.beyond, 0xff, sizeof putting.beyond);
     memset(listing.beyond, 0xff, sizeof listing.beyond);
     memset(counting.beyond, 0xee, sizeof counting.beyond);

@@ -88,6 +88,9 @@ pub(crate) fn store_options(step: &Step) -> StoreOptions {
     if let Some(ms) = step.number("events_keep_ms") {
         options = options.events_keep(Duration::from_millis(ms));
     }
+    if let Some(ms) = step.number("erase_within_ms") {
+        options = options.erase_within(Duration::from_millis(ms));
+    }
     options
 }
 

@@ -254,11 +254,12 @@ impl Rust {
             "health" => {
                 let health = store.health();
                 let index = if health.index == IndexState::Current { "current" } else { "behind" };
-                let poisoned = health.poisoned.is_some().into();
                 Ok(Answer::of([
-                    ("poisoned", poisoned),
+                    ("poisoned", health.poisoned.is_some().into()),
                     ("index", index.into()),
                     ("damage", health.damage.len().into()),
+                    ("last_erasure", health.last.erasure.is_some_and(|last| last.error.is_none()).into()),
+                    ("erasure_overdue", health.erasure_overdue.is_some().into()),
                 ]))
             }
             "sync" => store.sync().map(|()| Answer::default()).map_err(Failure::from),

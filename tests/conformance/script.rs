@@ -165,7 +165,7 @@ impl Run {
         for field in ["op", "needs", "expect", "error"] {
             step.field(field);
         }
-        let outcome = if on_files(&step) { Ok(Answer::default()) } else { face.step(&step) };
+        let outcome = on_files(&step).map_or_else(|| face.step(&step), Ok);
         let mut kept = Vec::new();
         match (fields.get("error"), outcome) {
             (None, Ok(answer)) => {
@@ -372,8 +372,8 @@ fn pattern(seed: u32, len: u64) -> Vec<u8> {
     (0..len).map(next).collect()
 }
 
-/// Does a step that is done to files, the same in every face; says whether this is one.
-fn on_files(step: &Step) -> bool {
+/// Does a step that is done to files, the same in every face; `None` where it is none.
+fn on_files(step: &Step) -> Option<Answer> {
     match step.op() {
         "write_file" => {
             let path = step.path("");
@@ -382,28 +382,40 @@ fn on_files(step: &Step) -> bool {
         }
         "remove_store" => fs::remove_dir_all(step.path("store")).expect("a store is there"),
         "damage" => damage(step),
-        _ => return false,
+        "find" => {
+            let content = step.content();
+            let holds = |path: &PathBuf| {
+                let bytes = fs::read(path).expect("a file");
+                bytes.windows(content.len()).any(|window| window == content)
+            };
+            return Some(Answer::of([("found", files_below(vec![step.path("store")]).iter().any(holds).into())]));
+        }
+        _ => return None,
     }
-    true
+    Some(Answer::default())
+}
+
+/// Every file below folders.
+fn files_below(mut folders: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).expect("a folder").map(|found| found.expect("a file").path()) {
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files
 }
 
 /// Flips the lowest bit of the first byte of a content, in the one place below the store where its first 32 stand.
 fn damage(step: &Step) {
     let content = step.content();
-    let mut folders = vec![step.path("store/segments"), step.path("store/files")];
     let mut hits = 0;
-    while let Some(folder) = folders.pop() {
-        for path in fs::read_dir(folder).expect("a folder").map(|found| found.expect("a file").path()) {
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let bytes = fs::read(&path).expect("a file");
-            for (at, _) in bytes.windows(32).enumerate().filter(|(_, window)| *window == &content[..32]) {
-                let file = fs::File::options().write(true).open(&path).expect("a file to write to");
-                std::os::unix::fs::FileExt::write_all_at(&file, &[bytes[at] ^ 1], at as u64).expect("written");
-                hits += 1;
-            }
+    for path in files_below(vec![step.path("store/segments"), step.path("store/files")]) {
+        let bytes = fs::read(&path).expect("a file");
+        for (at, _) in bytes.windows(32).enumerate().filter(|(_, window)| *window == &content[..32]) {
+            let file = fs::File::options().write(true).open(&path).expect("a file to write to");
+            std::os::unix::fs::FileExt::write_all_at(&file, &[bytes[at] ^ 1], at as u64).expect("written");
+            hits += 1;
         }
     }
     assert_eq!(hits, 1, "{}: places where the content stands", step.place);

@@ -268,6 +268,22 @@ static void check_store(mediacask::store &store) {
     CHECK(events.next(60s)->kind == mediacask::event_kind::put);
 }
 
+static void check_erasure(const std::filesystem::path &path) {
+    mediacask::store_options options;
+    options.upkeep_in_background = false;
+    options.erase_within = -1ms;
+    THROWS(invalid_option, MCASK_E_INVALID_OPTION, mediacask::store(path, options));
+    options.erase_within = 1min;
+    const mediacask::store store(path, options);
+    const auto media = store.account("a");
+    media.put("gone", "gone");
+    CHECK(media.remove("gone") && !store.health().last_erasure);
+    store.compact();
+    const auto health = store.health();
+    CHECK(health.last_erasure && !health.last_erasure->error && health.last_erasure->counts.at("late_ms") == 0);
+    CHECK(!health.erasure_overdue);
+}
+
 int main(int argc, char **argv) {
     CHECK(argc == 2);
     CHECK(mediacask::version() == MEDIACASK_VERSION);
@@ -287,6 +303,7 @@ int main(int argc, char **argv) {
     check_batch_and_policy(store);
     check_grants(store);
     check_store(store);
+    check_erasure(path.string() + "-erasing");
     store.checkpoint(path.string() + "-checkpoint");
     mediacask::restore(path.string() + "-checkpoint", path.string() + "-restored");
     CHECK(mediacask::store(path.string() + "-restored").account("5500001").contains("numbers"));

@@ -254,6 +254,7 @@ void open(Fields &fields) {
         options.index_cache_bytes = maybe_number(fields, "index_cache_bytes");
         options.space_amplification_percent = maybe_number(fields, "space_amplification");
         options.events_keep = maybe_ms(fields, "events_keep_ms");
+        options.erase_within = maybe_ms(fields, "erase_within_ms");
         options.clock = read_clock;
         it.options = options;
     } else if (is_op(&fields, "reopen")) {
@@ -528,6 +529,8 @@ void look_after(Fields &fields) {
         answer_true("poisoned", health.poisoned.has_value());
         answer_text("index", health.index_state == index_state::current ? "current" : "behind");
         answer_number("damage", health.damage.size());
+        answer_true("last_erasure", health.last_erasure && !health.last_erasure->error);
+        answer_true("erasure_overdue", health.erasure_overdue.has_value());
     } else if (is_op(&fields, "sync")) {
         it.store->sync();
     } else if (is_op(&fields, "sweep")) {

@@ -105,6 +105,12 @@ pub struct mcask_health {
     pub last_catalog_checkpoint: *const mcask_activity,
     /// Likewise: the index was written anew, since its files were far larger than what they held, or slow to open.
     pub last_index_renewal: *const mcask_activity,
+    /// Likewise: what was deleted, overwritten or has expired was erased; `late_ms` counts by how much the deadline was
+    /// missed.
+    pub last_erasure: *const mcask_activity,
+    /// By how much what was let go of is late to be erased, and why, as a sentence; NULL when nothing is, or no
+    /// `erase_within_ms` was set.
+    pub erasure_overdue: *const c_char,
 }
 
 /// The health with what it points to.
@@ -114,7 +120,7 @@ struct Kept {
     _texts: Vec<CString>,
     _damage: Box<[mcask_damage]>,
     _contents: Box<[mcask_digest]>,
-    _last: [Option<Box<KeptActivity>>; 5],
+    _last: [Option<Box<KeptActivity>>; 6],
 }
 
 /// An activity with what it points to.
@@ -163,6 +169,7 @@ fn lend(health: &Health) -> *mut mcask_health {
         _ => (MCASK_INDEX_STALE, None),
     };
     let (poisoned, trouble) = (told(health.poisoned.as_deref()), told(health.trouble.as_deref()));
+    let erasure_overdue = told(health.erasure_overdue.as_deref());
     let index_reason = told(index_reason);
     let damage = health.damage.iter().map(|damage| mcask_damage {
         path: keep(c_path(&damage.path)),
@@ -174,9 +181,10 @@ fn lend(health: &Health) -> *mut mcask_health {
     let contents: Box<[mcask_digest]> = health.damaged_contents.iter().map(|digest| (*digest).into()).collect();
     let recovery = &health.recovery;
     let last = &health.last;
-    let last = [&last.sweep, &last.compaction, &last.verify, &last.catalog_checkpoint, &last.index_renewal];
+    let (renewal, erasure) = (&last.index_renewal, &last.erasure);
+    let last = [&last.sweep, &last.compaction, &last.verify, &last.catalog_checkpoint, renewal, erasure];
     let last = last.map(|told| told.as_ref().map(|told| Box::new(activity(told))));
-    let [last_sweep, last_compaction, last_verify, last_catalog_checkpoint, last_index_renewal] =
+    let [last_sweep, last_compaction, last_verify, last_catalog_checkpoint, last_index_renewal, last_erasure] =
         last.each_ref().map(|kept| kept.as_ref().map_or(null(), |kept| &raw const kept.shown));
     let shown = mcask_health {
         poisoned,
@@ -199,6 +207,8 @@ fn lend(health: &Health) -> *mut mcask_health {
         last_verify,
         last_catalog_checkpoint,
         last_index_renewal,
+        last_erasure,
+        erasure_overdue,
     };
     Box::into_raw(Box::new(Kept { shown, _texts: texts, _damage: damage, _contents: contents, _last: last })).cast()
 }

@@ -93,6 +93,11 @@ pub struct mcask_store_options {
     pub clock: Option<unsafe extern "C" fn(context: *mut c_void) -> i64>,
     /// Given to `clock`.
     pub clock_context: *mut c_void,
+    /// What was deleted, overwritten or has expired is in no file of the store when this long has passed, in
+    /// milliseconds; at least a minute. With MCASK_UPKEEP_BY_HAND, mcask_store_sweep() erases what is due, and is to be
+    /// called at least every half of the time; mcask_store_compact() erases at once. MCASK_DEFAULT: it is gone for
+    /// readers at once, and from the disk when its room is needed.
+    pub erase_within_ms: u64,
 }
 
 impl Struct for mcask_store_options {}
@@ -115,6 +120,7 @@ impl Default for mcask_store_options {
             events_keep_ms: MCASK_DEFAULT,
             clock: None,
             clock_context: null_mut(),
+            erase_within_ms: MCASK_DEFAULT,
         }
     }
 }
@@ -185,6 +191,9 @@ impl mcask_store_options {
         }
         if let Some(clock) = clock_of(self.clock, self.clock_context) {
             options = options.clock(clock);
+        }
+        if self.erase_within_ms != MCASK_DEFAULT {
+            options = options.erase_within(Duration::from_millis(self.erase_within_ms));
         }
         Ok(options)
     }

@@ -43,7 +43,8 @@ impl Default for mcask_sweep_report {
     }
 }
 
-/// Ends at once all that is over, and frees its space. `report` may be NULL.
+/// Ends at once all that is over, and frees its space; with `erase_within_ms` of the options, it erases what is
+/// due, too. `report` may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mcask_store_sweep(
     store: *const mcask_store,
@@ -142,8 +143,9 @@ impl Default for mcask_compact_report {
     }
 }
 
-/// Compacts all segments that are worth it, now. Upkeep does so by itself where space demands it. `report` may be
-/// NULL.
+/// Compacts all segments that are worth it, now. Upkeep does so by itself where space demands it. With
+/// `erase_within_ms` of the options, it erases all that was let go of by now, and ends what is over first. `report`
+/// may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mcask_store_compact(
     store: *const mcask_store,

@@ -374,7 +374,13 @@ class Run:
 
     def op_health(self, step: Step) -> Facts:
         health = self.store.health()
-        return {"poisoned": health.poisoned is not None, "index": health.index, "damage": len(health.damage)}
+        return {
+            "poisoned": health.poisoned is not None,
+            "index": health.index,
+            "damage": len(health.damage),
+            "last_erasure": health.last.erasure is not None and health.last.erasure.error is None,
+            "erasure_overdue": health.erasure_overdue is not None,
+        }
 
     def op_names_of(self, step: Step) -> Facts:
         names = self.store.names_of(step.get("digest"))
@@ -447,6 +453,10 @@ class Run:
         import shutil
 
         shutil.rmtree(self.directory / "store")
+
+    def op_find(self, step: Step) -> Facts:
+        files = [path for path in (self.directory / "store").rglob("*") if path.is_file()]
+        return {"found": any(step.content() in path.read_bytes() for path in files)}
 
     def op_damage(self, step: Step) -> None:
         sought, hits = step.content()[:32], 0
