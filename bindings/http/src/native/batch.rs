@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::blobs::found;
-use super::options::{Acknowledged, DeleteFields, PutFields, invalid};
+use super::options::{Acknowledged, DeleteFields, Given, Object, PutFields, invalid};
 use super::{receive, shapes};
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -23,15 +23,16 @@ use crate::refusal::Answer;
 #[serde(deny_unknown_fields)]
 struct BatchFields {
     operations: Vec<Operation>,
-    durability: Option<Acknowledged>,
+    #[serde(default)]
+    durability: Given<Acknowledged>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(clippy::large_enum_variant, reason = "nearly all of them are puts")]
 enum Operation {
-    Put(Put),
-    Delete(Delete),
+    Put(Object<Put>),
+    Delete(Object<Delete>),
 }
 
 #[derive(Deserialize)]
@@ -39,11 +40,13 @@ enum Operation {
 struct Put {
     name: String,
     /// The content, when it is text.
-    text: Option<String>,
-    /// The content, whatever it is.
-    base64: Option<String>,
     #[serde(default)]
-    options: PutFields,
+    text: Given<String>,
+    /// The content, whatever it is.
+    #[serde(default)]
+    base64: Given<String>,
+    #[serde(default)]
+    options: Object<PutFields>,
 }
 
 #[derive(Deserialize)]
@@ -51,7 +54,7 @@ struct Put {
 struct Delete {
     name: String,
     #[serde(default)]
-    options: DeleteFields,
+    options: Object<DeleteFields>,
 }
 
 /// An operation that was understood.
@@ -64,17 +67,17 @@ enum Ready {
 impl Operation {
     fn ready(self) -> Answer<Ready> {
         match self {
-            Operation::Put(Put { name, text, base64, options }) => {
-                let content = match (text, base64) {
+            Operation::Put(Object(Put { name, text, base64, options })) => {
+                let content = match (text.0, base64.0) {
                     (Some(text), None) => text.into_bytes(),
                     (None, Some(base64)) => BASE64
                         .decode(base64.as_bytes())
                         .map_err(|error| invalid(format!("the base64 of {name:?} cannot be read: {error}")))?,
                     _ => return Err(invalid(format!("the put of {name:?} needs one of `text` and `base64`"))),
                 };
-                Ok(Ready::Put(name, content, options.options()?))
+                Ok(Ready::Put(name, content, options.0.options()?))
             }
-            Operation::Delete(Delete { name, options }) => Ok(Ready::Delete(name, options.options())),
+            Operation::Delete(Object(Delete { name, options })) => Ok(Ready::Delete(name, options.0.options())),
         }
     }
 }
@@ -85,7 +88,7 @@ pub(super) async fn run(gateway: &Arc<Gateway>, config: &Config, account: Accoun
     let ready = fields.operations.into_iter().map(Operation::ready).collect::<Answer<Vec<_>>>()?;
     let commit = move || -> mediacask::Result<_> {
         let mut batch = account.batch();
-        if let Some(word) = fields.durability {
+        if let Some(word) = fields.durability.0 {
             batch.durability(word.into());
         }
         for operation in ready {

@@ -7,16 +7,16 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::header::{ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE};
+use http::header::{ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use http::{Method, Response, StatusCode};
 use mediacask::{Account, Digest, Entry, ErrorKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::errors::absent;
-use super::options::{DeleteFields, ListFields, PutFields, UpdateFields, invalid, of_headers, of_query};
+use super::options::{DeleteFields, Given, ListFields, Object, PutFields, UpdateFields, invalid, of_headers, of_query};
 use super::scope::Caller;
-use super::{receive, shapes};
+use super::{receive, shapes, strict};
 use crate::conditions::any_tag;
 use crate::config::{Access, Config};
 use crate::gateway::Gateway;
@@ -51,6 +51,7 @@ async fn matched(gateway: &Gateway, account: &Account, name: &str, headers: &Hea
     if !headers.contains_key(IF_MATCH) {
         return Ok(None);
     }
+    strict::tags(headers, &IF_MATCH)?;
     let (account, name) = (account.clone(), name.to_owned());
     let entry = gateway.read(move || account.head(&name)).await??;
     let failed = || Refusal {
@@ -87,14 +88,6 @@ pub(super) async fn put(
     Ok(written(&entry))
 }
 
-/// Whether a range is none (RFC 9110, 14.1.2): others would be given all of the content; here it is a mistake.
-fn is_backwards(range: &HeaderValue) -> bool {
-    let spec = range.to_str().ok().and_then(|text| text.trim().strip_prefix("bytes="));
-    let ends = spec.and_then(|spec| spec.split_once('-'));
-    let number = |text: &str| text.parse::<u64>().ok();
-    ends.and_then(|(first, last)| Some(number(first)? > number(last)?)).unwrap_or(false)
-}
-
 pub(super) async fn get(
     gateway: &Arc<Gateway>,
     account: Account,
@@ -102,9 +95,7 @@ pub(super) async fn get(
     method: &Method,
     headers: &HeaderMap,
 ) -> Answer {
-    if headers.get(RANGE).is_some_and(is_backwards) {
-        return Err(invalid("the range ends before it begins"));
-    }
+    strict::check(headers)?;
     let mut response = download::respond(gateway, account, name, method, headers, absent).await?;
     if let Some(entry) = response.extensions_mut().remove::<Entry>() {
         shapes::describe(&entry, response.headers_mut());
@@ -155,9 +146,10 @@ struct CopyFields {
     from: String,
     to: String,
     /// Left out: the account it is copied from.
-    to_account: Option<String>,
     #[serde(default)]
-    options: PutFields,
+    to_account: Given<String>,
+    #[serde(default)]
+    options: Object<PutFields>,
 }
 
 pub(super) async fn copy(
@@ -168,11 +160,11 @@ pub(super) async fn copy(
     body: Body,
 ) -> Answer {
     let fields: CopyFields = receive::json(body, receive::SMALL, config.limits.body_time).await?;
-    let target = match &fields.to_account {
+    let target = match &fields.to_account.0 {
         Some(name) => caller.named(gateway, name, Access::Write)?,
         None => account.clone(),
     };
-    let options = fields.options.options()?;
+    let options = fields.options.0.options()?;
     let copy = move || account.copy_to(&fields.from, &target, &fields.to, &options);
     let entry = gateway.write(copy).await??;
     Ok(written(&entry.ok_or_else(absent)?))

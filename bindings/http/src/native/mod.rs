@@ -15,7 +15,7 @@
 //! | `/upkeep/{task}` | POST, for administrators |
 //!
 //! The name is everything behind `blobs/` or `entries/`, slashes included, decoded once. A request passes: its token
-//! (`scope.rs`), its options (`options.rs`), the store (`blobs.rs`, `batch.rs`, `whole.rs`, `events.rs`), and the shape
+//! (`scope.rs`), its options (`options.rs`, `strict.rs`), the store (`blobs.rs`, `batch.rs`, `whole.rs`, `events.rs`), and the shape
 //! of its answer (`shapes.rs`, or `errors.rs`). `openapi.json` stands beside.
 
 mod batch;
@@ -27,6 +27,7 @@ mod options;
 mod receive;
 mod scope;
 mod shapes;
+mod strict;
 mod whole;
 
 use std::sync::Arc;

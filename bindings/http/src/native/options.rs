@@ -5,6 +5,8 @@
 //! that is misspelt must not be taken for none.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +17,8 @@ use mediacask::{
     DeleteOptions, Digest, Durability, ErrorKind, Expiry, ListOptions, Policy, PrefixLimit, PutOptions, UpdateOptions,
 };
 use percent_encoding::percent_decode_str;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -34,7 +37,8 @@ pub(super) fn invalid(message: impl Into<String>) -> Refusal {
 
 /// Decodes what a body holds.
 pub(super) fn of_json<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
-    serde_json::from_slice(bytes).map_err(|error| invalid(format!("the JSON of the body is not understood: {error}")))
+    let object = serde_json::from_slice(bytes).map(|Object(fields)| fields);
+    object.map_err(|error| invalid(format!("the JSON of the body is not understood: {error}")))
 }
 
 /// Decodes a query, each field once.
@@ -109,8 +113,8 @@ fn decoded(text: &str) -> Answer<String> {
 
 /// Pairs `key=value`, percent-encoded, with commas between them.
 fn pairs(list: &str, into: &mut Map<String, Value>) -> Answer<()> {
-    for pair in list.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-        let pair = pair.split_once('=');
+    for pair in list.split(',').map(str::trim) {
+        let pair = pair.split_once('=').filter(|(key, _)| !key.is_empty());
         let (key, value) =
             pair.ok_or_else(|| invalid("metadata are pairs like key=value, with commas between them"))?;
         if into.insert(decoded(key)?, decoded(value)?.into()).is_some() {
@@ -124,7 +128,7 @@ fn pairs(list: &str, into: &mut Map<String, Value>) -> Answer<()> {
 #[derive(Clone, Copy)]
 pub(super) struct Parsed<T>(pub(super) T);
 
-impl<'de, T: FromStr<Err: std::fmt::Display>> Deserialize<'de> for Parsed<T> {
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Parsed<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         String::deserialize(from)?.parse().map(Parsed).map_err(D::Error::custom)
     }
@@ -144,6 +148,45 @@ impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
         let bytes = HEXLOWER_PERMISSIVE.decode(String::deserialize(from)?.as_bytes()).ok();
         let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
         bytes.map(Hex).ok_or_else(|| D::Error::custom(format!("{} hexadecimal digits are needed", 2 * N)))
+    }
+}
+
+/// What may be left out. `null` is not leaving out: a condition that came to nothing on its way here must not be taken
+/// for none.
+pub(super) struct Given<T>(pub(super) Option<T>);
+
+impl<T> Default for Given<T> {
+    fn default() -> Given<T> {
+        Given(None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        T::deserialize(from).map(|given| Given(Some(given)))
+    }
+}
+
+/// Fields by their names. Without this an array would do as well, of the fields in their order.
+#[derive(Default)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, fields: M) -> Result<Object<T>, M::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+            }
+        }
+        from.deserialize_map(Fields(PhantomData))
     }
 }
 
@@ -187,23 +230,23 @@ fn expiry(ttl_ms: Option<u64>, at: Option<Parsed<Timestamp>>, word: Option<Lifet
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct PutFields {
-    content_type: Option<String>,
-    cache_control: Option<String>,
-    content_disposition: Option<String>,
+    content_type: Given<String>,
+    cache_control: Given<String>,
+    content_disposition: Given<String>,
     metadata: BTreeMap<String, String>,
-    ttl_ms: Option<u64>,
-    expires_at: Option<Parsed<Timestamp>>,
-    expiry: Option<Lifetime>,
+    ttl_ms: Given<u64>,
+    expires_at: Given<Parsed<Timestamp>>,
+    expiry: Given<Lifetime>,
     if_absent: bool,
-    if_match: Option<Parsed<Digest>>,
-    if_generation: Option<u64>,
-    expect_digest: Option<Parsed<Digest>>,
-    expect_md5: Option<Hex<16>>,
-    expect_sha256: Option<Hex<32>>,
-    limit_prefix: Option<String>,
-    limit_count: Option<u64>,
-    limit_bytes: Option<u64>,
-    durability: Option<Acknowledged>,
+    if_match: Given<Parsed<Digest>>,
+    if_generation: Given<u64>,
+    expect_digest: Given<Parsed<Digest>>,
+    expect_md5: Given<Hex<16>>,
+    expect_sha256: Given<Hex<32>>,
+    limit_prefix: Given<String>,
+    limit_count: Given<u64>,
+    limit_bytes: Given<u64>,
+    durability: Given<Acknowledged>,
 }
 
 /// Sets one of the facts that a content has.
@@ -211,12 +254,12 @@ type SetFact = fn(PutOptions, String) -> PutOptions;
 
 impl PutFields {
     pub(super) fn options(self) -> Answer<PutOptions> {
-        let lifetime = expiry(self.ttl_ms, self.expires_at, self.expiry)?;
+        let lifetime = expiry(self.ttl_ms.0, self.expires_at.0, self.expiry.0)?;
         let mut options = PutOptions::new().expiry(lifetime.unwrap_or_default());
         let facts: [(Option<String>, SetFact); 3] = [
-            (self.content_type, PutOptions::content_type),
-            (self.cache_control, PutOptions::cache_control),
-            (self.content_disposition, PutOptions::content_disposition),
+            (self.content_type.0, PutOptions::content_type),
+            (self.cache_control.0, PutOptions::cache_control),
+            (self.content_disposition.0, PutOptions::content_disposition),
         ];
         options = facts.into_iter().fold(options, |options, (text, set)| match text {
             Some(text) => set(options, text),
@@ -226,27 +269,27 @@ impl PutFields {
         if self.if_absent {
             options = options.if_absent();
         }
-        if let Some(Parsed(digest)) = self.if_match {
+        if let Some(Parsed(digest)) = self.if_match.0 {
             options = options.if_match(digest);
         }
-        if let Some(generation) = self.if_generation {
+        if let Some(generation) = self.if_generation.0 {
             options = options.if_generation(generation);
         }
-        if let Some(Parsed(digest)) = self.expect_digest {
+        if let Some(Parsed(digest)) = self.expect_digest.0 {
             options = options.expect_digest(digest);
         }
-        if let Some(Hex(md5)) = self.expect_md5 {
+        if let Some(Hex(md5)) = self.expect_md5.0 {
             options = options.expect_md5(md5);
         }
-        if let Some(Hex(sha256)) = self.expect_sha256 {
+        if let Some(Hex(sha256)) = self.expect_sha256.0 {
             options = options.expect_sha256(sha256);
         }
-        options = match (self.limit_prefix, self.limit_count, self.limit_bytes) {
+        options = match (self.limit_prefix.0, self.limit_count.0, self.limit_bytes.0) {
             (None, None, None) => options,
             (Some(prefix), Some(count), Some(bytes)) => options.prefix_limit(PrefixLimit::new(prefix, count, bytes)),
             _ => return Err(invalid("limit_prefix, limit_count and limit_bytes are given together or not at all")),
         };
-        Ok(self.durability.map_or(options.clone(), |word| options.durability(word.into())))
+        Ok(self.durability.0.map_or(options.clone(), |word| options.durability(word.into())))
     }
 }
 
@@ -273,12 +316,12 @@ pub(super) struct UpdateFields {
     content_disposition: Change,
     set_metadata: BTreeMap<String, String>,
     unset_metadata: Vec<String>,
-    ttl_ms: Option<u64>,
-    expires_at: Option<Parsed<Timestamp>>,
-    expiry: Option<Lifetime>,
-    if_match: Option<Parsed<Digest>>,
-    if_generation: Option<u64>,
-    durability: Option<Acknowledged>,
+    ttl_ms: Given<u64>,
+    expires_at: Given<Parsed<Timestamp>>,
+    expiry: Given<Lifetime>,
+    if_match: Given<Parsed<Digest>>,
+    if_generation: Given<u64>,
+    durability: Given<Acknowledged>,
 }
 
 impl UpdateFields {
@@ -295,16 +338,16 @@ impl UpdateFields {
         }
         options = self.set_metadata.into_iter().fold(options, |options, (key, value)| options.set_metadata(key, value));
         options = self.unset_metadata.into_iter().fold(options, UpdateOptions::unset_metadata);
-        if let Some(lifetime) = expiry(self.ttl_ms, self.expires_at, self.expiry)? {
+        if let Some(lifetime) = expiry(self.ttl_ms.0, self.expires_at.0, self.expiry.0)? {
             options = options.expiry(lifetime);
         }
-        if let Some(Parsed(digest)) = self.if_match {
+        if let Some(Parsed(digest)) = self.if_match.0 {
             options = options.if_match(digest);
         }
-        if let Some(generation) = self.if_generation {
+        if let Some(generation) = self.if_generation.0 {
             options = options.if_generation(generation);
         }
-        Ok(self.durability.map_or(options.clone(), |word| options.durability(word.into())))
+        Ok(self.durability.0.map_or(options.clone(), |word| options.durability(word.into())))
     }
 }
 
@@ -312,21 +355,21 @@ impl UpdateFields {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct DeleteFields {
-    if_match: Option<Parsed<Digest>>,
-    if_generation: Option<u64>,
-    durability: Option<Acknowledged>,
+    if_match: Given<Parsed<Digest>>,
+    if_generation: Given<u64>,
+    durability: Given<Acknowledged>,
 }
 
 impl DeleteFields {
     pub(super) fn options(self) -> DeleteOptions {
         let mut options = DeleteOptions::new();
-        if let Some(Parsed(digest)) = self.if_match {
+        if let Some(Parsed(digest)) = self.if_match.0 {
             options = options.if_match(digest);
         }
-        if let Some(generation) = self.if_generation {
+        if let Some(generation) = self.if_generation.0 {
             options = options.if_generation(generation);
         }
-        self.durability.map_or(options, |word| options.durability(word.into()))
+        self.durability.0.map_or(options, |word| options.durability(word.into()))
     }
 }
 

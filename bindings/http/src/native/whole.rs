@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::blobs::found;
-use super::options::{PolicyFields, invalid};
+use super::options::{Given, PolicyFields, invalid};
 use super::{receive, shapes};
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -72,23 +72,23 @@ pub(super) async fn content(gateway: &Arc<Gateway>, method: &Method, digest: &st
 #[serde(default, deny_unknown_fields)]
 struct UpkeepFields {
     repair: bool,
-    bytes_per_sec: Option<u64>,
-    resume: Option<String>,
-    secs: Option<u64>,
+    bytes_per_sec: Given<u64>,
+    resume: Given<String>,
+    secs: Given<u64>,
 }
 
 impl UpkeepFields {
     fn is_nothing(&self) -> bool {
-        !self.repair && self.bytes_per_sec.is_none() && self.resume.is_none() && self.secs.is_none()
+        !self.repair && self.bytes_per_sec.0.is_none() && self.resume.0.is_none() && self.secs.0.is_none()
     }
 }
 
 pub(super) async fn upkeep(gateway: &Arc<Gateway>, config: &Config, task: &str, body: Body) -> Answer {
-    let fields: UpkeepFields = receive::json(body, receive::SMALL, config.limits.body_time).await?;
+    let fields: UpkeepFields = receive::json_or_nothing(body, receive::SMALL, config.limits.body_time).await?;
     if task != "verify" && !fields.is_nothing() {
         return Err(invalid(format!("{task} is told nothing: send no body, or an empty object")));
     }
-    let secs = fields.secs.unwrap_or(VERIFY_SECS);
+    let secs = fields.secs.0.unwrap_or(VERIFY_SECS);
     if !(1..=VERIFY_SECS_MAX).contains(&secs) {
         return Err(invalid(format!("a verification goes on for 1 to {VERIFY_SECS_MAX} seconds, not {secs}")));
     }
@@ -113,10 +113,10 @@ fn verify(
     time_max: Duration,
 ) -> mediacask::Result<mediacask::VerifyReport> {
     let mut options = VerifyOptions::new().repair(fields.repair);
-    if let Some(bytes) = fields.bytes_per_sec {
+    if let Some(bytes) = fields.bytes_per_sec.0 {
         options = options.bytes_per_sec(bytes);
     }
-    if let Some(place) = &fields.resume {
+    if let Some(place) = &fields.resume.0 {
         options = options.resume(place);
     }
     let begun = Instant::now();
