@@ -38,7 +38,7 @@ test: ## Run every test of the workspace, doc tests included
 	@sh scripts/system-packages.sh $(C_TESTS_NEED)
 	cargo test --workspace --locked
 	cargo test --locked --all-features --lib --test telemetry --test operations
-	$(MAKE) test-python test-python-free test-sdk
+	$(MAKE) test-python test-python-free test-sdk test-openapi
 
 lint: ## Check format, clippy, rustdoc and dependencies; warnings are errors
 	@sh scripts/need.sh cargo rustfmt clippy cc

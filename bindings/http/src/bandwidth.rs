@@ -13,7 +13,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Response, StatusCode};
 use mediacask::limits::PAGE_ENTRIES_MAX;
 use mediacask::{Account, DeleteOptions, Entry, ErrorKind, ListOptions, PutOptions};
@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::refusal::{Answer, Refusal, empty, json};
 use crate::upload::Upload;
-use crate::{download, path};
+use crate::{download, links, path};
 
 /// The account space of the store that belongs to this API.
 const SPACE: &str = "bandwidth";
@@ -159,7 +159,7 @@ async fn list(gateway: &Arc<Gateway>, config: &Config, media: Account, account: 
         ErrorKind::InvalidToken => Refusal::bad_request(error.to_string()),
         _ => error.into(),
     })?;
-    let base = base(config, headers);
+    let base = links::base(config, headers);
     let media: Vec<_> = entries
         .iter()
         .map(|entry| {
@@ -174,13 +174,6 @@ async fn list(gateway: &Arc<Gateway>, config: &Config, media: Account, account: 
         response.headers_mut().insert(TOKEN, token);
     }
     Ok(response)
-}
-
-/// What links begin with.
-fn base(config: &Config, headers: &HeaderMap) -> String {
-    let host = || headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    config.public_base.clone().unwrap_or_else(|| format!("{scheme}://{}", host()))
 }
 
 /// A full page, and a token if, and only if, something comes behind it: a page of the store's may be short and still

@@ -41,6 +41,7 @@
 //! | `gateway.rs` | what all requests share, and the threads that wait for the disk |
 //! | `routes.rs` | which API a path belongs to, and what wraps all of them |
 //! | `bandwidth.rs`, `twilio/`, `messagebird.rs` | the APIs: their paths, their rules, the shape of their errors |
+//! | `links.rs` | links that hold without credentials for a while |
 //! | `fetch.rs`, `disposition.rs` | what one of them needs: URLs that strangers name, names in a header |
 //! | `native/` | the store's own API, and its description |
 //! | `operations.rs`, `observe.rs` | health, figures, access log |
@@ -62,6 +63,7 @@ mod download;
 mod fetch;
 mod gateway;
 mod harmless;
+mod links;
 mod messagebird;
 mod native;
 mod observe;

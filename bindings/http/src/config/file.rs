@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::signing::SigningTable;
 use super::{
     Access, BandwidthUser, Config, ConfigError, Content, Fetch, Limits, Listen, Log, MessageBirdKey, NativeToken,
     Overrides, Tls, TwilioAccount,
@@ -33,6 +34,8 @@ struct File {
     messagebird: MessageBird,
     #[serde(default)]
     native: Native,
+    #[serde(default)]
+    signing: SigningTable,
     #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
@@ -170,13 +173,13 @@ enum LogFormat {
 }
 
 /// The text under way to a [`Config`]: who complains knows file and line.
-struct Reading<'a> {
+pub(super) struct Reading<'a> {
     text: &'a str,
     path: &'a Path,
 }
 
 impl Reading<'_> {
-    fn wrong(&self, span: Option<Range<usize>>, message: impl Into<String>) -> ConfigError {
+    pub(super) fn wrong(&self, span: Option<Range<usize>>, message: impl Into<String>) -> ConfigError {
         let line = span.map(|span| self.text[..span.start.min(self.text.len())].matches('\n').count() + 1);
         ConfigError { file: self.path.to_owned(), line, message: message.into() }
     }
@@ -187,7 +190,7 @@ impl Reading<'_> {
     }
 
     /// A secret that stands in the file itself, or in one of its own whose last line break does not count.
-    fn secret(
+    pub(super) fn secret(
         &self,
         span: &Range<usize>,
         field: &str,
@@ -358,6 +361,7 @@ pub(super) fn parse(text: &str, path: &Path, overrides: &Overrides) -> Result<Co
         },
         messagebird: reading.messagebird(file.messagebird.keys)?,
         native: reading.native(file.native.tokens)?,
+        signer: file.signing.read(&reading)?,
         limits: reading.limits(file.limits)?,
         content: Content { active_inline: file.content.active_inline },
         tls: file.tls.map(|tls| Tls { certificate: reading.beside(&tls.certificate), key: reading.beside(&tls.key) }),
@@ -398,6 +402,10 @@ mod tests {
             (
                 "\n[[native.tokens]]\ntoken = \"t\"\naccounts = [\"a\"]\naccess = \"admin\"\n",
                 "gateway.toml:2: `accounts` names one at least",
+            ),
+            (
+                "\n[[signing.keys]]\nid = \"a\"\nsecret = \"abc\"\n",
+                "gateway.toml:2: `secret` is 32 random bytes in 64 hexadecimal digits",
             ),
             ("[[native.tokens]]\ntoken = \"t\"\naccess = \"all\"\n", "gateway.toml:3: unknown variant `all`"),
         ] {

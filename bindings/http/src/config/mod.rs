@@ -5,6 +5,7 @@
 //! brings a new one. Secrets are of a type that shows nothing.
 
 mod file;
+mod signing;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub struct Config {
     pub messagebird: Vec<MessageBirdKey>,
     /// The tokens of the native API.
     pub native: Vec<NativeToken>,
+    /// Signs links with the first of its keys, and accepts those of all; `None`: the store's own key signs.
+    pub signer: Option<mediacask::Signer>,
     /// How much of everything.
     pub limits: Limits,
     /// How stored content is served.

@@ -7,6 +7,7 @@
 //! | `/accounts/{account}/blobs/{name}` | PUT, GET, HEAD, PATCH, DELETE |
 //! | `/accounts/{account}/entries/{name}` | GET: the facts of a name |
 //! | `/accounts/{account}/copy`, `/batch` | POST |
+//! | `/accounts/{account}/grants` | POST: a link to a name that holds for a while, without a token |
 //! | `/accounts/{account}/digests/{digest}` | GET: the account's names of a content |
 //! | `/accounts/{account}/events` | GET: server-sent events |
 //! | `/accounts/{account}`, `/accounts/{account}/policy` | GET: figures; GET, PUT: the policy |
@@ -23,6 +24,7 @@ mod bell;
 mod blobs;
 mod errors;
 mod events;
+mod grants;
 mod options;
 mod receive;
 mod scope;
@@ -36,15 +38,19 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use http::header::{CACHE_CONTROL, HeaderValue};
+use http::request::Parts;
 use http::{Method, Response};
 
 use self::errors::refused;
-use self::scope::admit;
-use crate::config::Access;
+use self::scope::{Caller, admit};
+use crate::config::{Access, Config};
 use crate::gateway::Gateway;
 use crate::refusal::{Answer, Refusal};
 
 pub(crate) use self::bell::Bell;
+
+/// Where all of it is.
+const PREFIX: &str = "/mediacask/v1";
 
 /// The description of this API.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -69,6 +75,7 @@ enum Resource<'a> {
     Entry(&'a str, &'a str),
     Copy(&'a str),
     Batch(&'a str),
+    Grants(&'a str),
     Digest(&'a str, &'a str),
     Events(Option<&'a str>),
     Content(&'a str),
@@ -90,6 +97,7 @@ impl<'a> Resource<'a> {
             ["accounts", account, "entries", name] => Resource::Entry(account, name),
             ["accounts", account, "copy"] => Resource::Copy(account),
             ["accounts", account, "batch"] => Resource::Batch(account),
+            ["accounts", account, "grants"] => Resource::Grants(account),
             ["accounts", account, "digests", digest] => Resource::Digest(account, digest),
             ["accounts", account, "events"] => Resource::Events(Some(account)),
             ["events"] => Resource::Events(None),
@@ -101,13 +109,30 @@ impl<'a> Resource<'a> {
         })
     }
 
+    /// The account whose it is.
+    fn account(&self) -> Option<&'a str> {
+        match *self {
+            Resource::Account(owner)
+            | Resource::Policy(owner)
+            | Resource::Blobs(owner)
+            | Resource::Blob(owner, _)
+            | Resource::Entry(owner, _)
+            | Resource::Copy(owner)
+            | Resource::Batch(owner)
+            | Resource::Grants(owner)
+            | Resource::Digest(owner, _) => Some(owner),
+            Resource::Events(owner) => owner,
+            _ => None,
+        }
+    }
+
     /// The methods it has, as they stand in the header `Allow`.
     fn methods(&self) -> &'static str {
         match self {
             Resource::Blob(..) => "GET, HEAD, PUT, PATCH, DELETE",
             Resource::Blobs(_) | Resource::Content(_) => "GET, HEAD, DELETE",
             Resource::Policy(_) => "GET, HEAD, PUT",
-            Resource::Copy(_) | Resource::Batch(_) | Resource::Upkeep(_) => "POST",
+            Resource::Copy(_) | Resource::Batch(_) | Resource::Grants(_) | Resource::Upkeep(_) => "POST",
             Resource::Events(_) => "GET",
             _ => "GET, HEAD",
         }
@@ -123,46 +148,79 @@ async fn serve(gateway: &Arc<Gateway>, request: Request) -> Answer {
     if resource == Resource::OpenApi {
         return if allowed { Ok(openapi()) } else { Err(refusal()) };
     }
+    if let Resource::Blob(owner, name) = resource
+        && head.method.is_safe()
+        && allowed
+        && let Some(grant) = grants::shown(head.uri.query())?
+    {
+        let place = (scope::text(owner)?, scope::text(name)?);
+        return grants::redeem(gateway, &config, &grant, place, &head.method, &head.headers).await;
+    }
     let caller = admit(&config, &head.headers)?;
     if !allowed {
         return Err(refusal());
     }
-    let (headers, query) = (&head.headers, head.uri.query());
-    let access = if head.method.is_safe() { Access::Read } else { Access::Write };
-    let account = |raw| caller.account(gateway, raw, access);
-    match (resource, &head.method) {
-        (Resource::Blob(owner, name), method) => {
-            let (account, name) = (account(owner)?, scope::text(name)?);
-            match *method {
-                Method::PUT => blobs::put(gateway, &config, account, name, headers, body).await,
-                Method::PATCH => blobs::update(gateway, &config, account, name, headers, body).await,
-                Method::DELETE => blobs::delete(gateway, account, name, headers).await,
-                _ => blobs::get(gateway, account, name, method, headers).await,
+    let asked = Asked { gateway, config: &config, caller, head: &head };
+    match resource.account() {
+        Some(owner) => asked.of_account(owner, resource, body).await,
+        None => asked.of_store(resource, body).await,
+    }
+}
+
+/// A request that is understood, of one who was admitted.
+struct Asked<'a> {
+    gateway: &'a Arc<Gateway>,
+    config: &'a Config,
+    caller: Caller<'a>,
+    head: &'a Parts,
+}
+
+impl Asked<'_> {
+    /// What concerns an account.
+    async fn of_account(&self, owner: &str, resource: Resource<'_>, body: Body) -> Answer {
+        let Asked { gateway, config, caller, head } = self;
+        let (headers, query) = (&head.headers, head.uri.query());
+        // Who may read may let others read.
+        let reads = head.method.is_safe() || matches!(resource, Resource::Grants(_));
+        let account = caller.account(gateway, owner, if reads { Access::Read } else { Access::Write })?;
+        match (resource, &head.method) {
+            (Resource::Blob(_, name), method) => {
+                let name = scope::text(name)?;
+                match *method {
+                    Method::PUT => blobs::put(gateway, config, account, name, headers, body).await,
+                    Method::PATCH => blobs::update(gateway, config, account, name, headers, body).await,
+                    Method::DELETE => blobs::delete(gateway, account, name, headers).await,
+                    _ => blobs::get(gateway, account, name, method, headers).await,
+                }
             }
-        }
-        (Resource::Blobs(owner), &Method::DELETE) => blobs::purge(gateway, account(owner)?, query).await,
-        (Resource::Blobs(owner), _) => blobs::list(gateway, account(owner)?, query).await,
-        (Resource::Entry(owner, name), _) => blobs::facts(gateway, account(owner)?, scope::text(name)?).await,
-        (Resource::Digest(owner, digest), _) => blobs::names(gateway, &account(owner)?, &scope::text(digest)?).await,
-        (Resource::Copy(owner), _) => blobs::copy(gateway, &config, &caller, account(owner)?, body).await,
-        (Resource::Batch(owner), _) => batch::run(gateway, &config, account(owner)?, body).await,
-        (Resource::Account(owner), _) => whole::account(gateway, account(owner)?).await,
-        (Resource::Policy(owner), &Method::PUT) => {
-            caller.administrates()?;
-            whole::set_policy(gateway, &config, account(owner)?, body).await
-        }
-        (Resource::Policy(owner), _) => whole::policy(gateway, account(owner)?).await,
-        (Resource::Events(Some(owner)), _) => events::follow(gateway, Some(account(owner)?), headers, query).await,
-        (resource, method) => {
-            caller.administrates()?;
-            match (resource, method) {
-                (Resource::Events(_), _) => events::follow(gateway, None, headers, query).await,
-                (Resource::Content(digest), method) => whole::content(gateway, method, &scope::text(digest)?).await,
-                (Resource::Upkeep(task), _) => whole::upkeep(gateway, &config, task, body).await,
-                (Resource::Health, _) => whole::health(gateway).await,
-                (Resource::Stats, _) => whole::stats(gateway).await,
-                _ => whole::accounts(gateway).await,
+            (Resource::Blobs(_), &Method::DELETE) => blobs::purge(gateway, account, query).await,
+            (Resource::Blobs(_), _) => blobs::list(gateway, account, query).await,
+            (Resource::Entry(_, name), _) => blobs::facts(gateway, account, scope::text(name)?).await,
+            (Resource::Digest(_, digest), _) => blobs::names(gateway, &account, &scope::text(digest)?).await,
+            (Resource::Copy(_), _) => blobs::copy(gateway, config, caller, account, body).await,
+            (Resource::Batch(_), _) => batch::run(gateway, config, account, body).await,
+            (Resource::Grants(_), _) => grants::sign(gateway, config, account, headers, body).await,
+            (Resource::Events(_), _) => events::follow(gateway, Some(account), headers, query).await,
+            (Resource::Policy(_), &Method::PUT) => {
+                caller.administrates()?;
+                whole::set_policy(gateway, config, account, body).await
             }
+            (Resource::Policy(_), _) => whole::policy(gateway, account).await,
+            _ => whole::account(gateway, account).await,
+        }
+    }
+
+    /// What concerns the store as a whole.
+    async fn of_store(&self, resource: Resource<'_>, body: Body) -> Answer {
+        let Asked { gateway, config, caller, head } = self;
+        caller.administrates()?;
+        match resource {
+            Resource::Events(_) => events::follow(gateway, None, &head.headers, head.uri.query()).await,
+            Resource::Content(digest) => whole::content(gateway, &head.method, &scope::text(digest)?).await,
+            Resource::Upkeep(task) => whole::upkeep(gateway, config, task, body).await,
+            Resource::Health => whole::health(gateway).await,
+            Resource::Stats => whole::stats(gateway).await,
+            _ => whole::accounts(gateway).await,
         }
     }
 }
@@ -210,7 +268,7 @@ mod tests {
         for task in whole::TASKS {
             assert!(paths.contains_key(&format!("/upkeep/{task}")), "{task}");
         }
-        let paths_of_resources = 15 + whole::TASKS.len();
+        let paths_of_resources = 16 + whole::TASKS.len();
         assert_eq!(paths.len(), paths_of_resources, "every resource, /events for an account as well, every task");
         let words = described["components"]["schemas"]["Error"]["properties"]["error"]["enum"].as_array().unwrap();
         let told: BTreeSet<&str> = words.iter().filter_map(Value::as_str).collect();

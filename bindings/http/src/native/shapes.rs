@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::path;
 
-fn rfc3339(time: SystemTime) -> String {
+pub(super) fn rfc3339(time: SystemTime) -> String {
     // Beyond the year 9999 there is no such text; the store has no such times but by a broken clock.
     let instant = Timestamp::try_from(time).unwrap_or(Timestamp::MAX);
     format!("{instant:.3}")

@@ -33,7 +33,7 @@ use crate::config::{Config, TwilioAccount};
 use crate::gateway::Gateway;
 use crate::refusal::{Answer, Refusal, empty};
 use crate::upload::Upload;
-use crate::{download, path};
+use crate::{download, links, path};
 use resource::{Form, Medium, refused};
 
 /// The account space of the store that belongs to this API.
@@ -234,9 +234,7 @@ impl Asked<'_> {
     fn verify(&self, grants: &[String], name: &str, method: &Method) -> Answer<()> {
         let wrong = |why: &str| Refusal::new(StatusCode::FORBIDDEN, why);
         let [grant] = grants else { return Err(wrong("the link was altered")) };
-        let method = if method == Method::HEAD { mediacask::Method::Head } else { mediacask::Method::Get };
-        let verified = self.gateway.store.signer()?.verify(grant, self.media.name(), name, method);
-        match verified {
+        match links::verify(self.gateway, self.config, grant, self.media.name(), name, method) {
             Ok(_) => Ok(()),
             Err(error) => Err(wrong(&error.to_string())),
         }
@@ -249,7 +247,7 @@ impl Asked<'_> {
             return Err(absent());
         }
         let grant = Grant::new(self.media.name(), name).ttl(self.config.limits.twilio_link);
-        let grant = self.gateway.store.signer()?.sign(&grant)?;
+        let grant = links::sign(self.gateway, self.config, &grant)?;
         let location = format!("{PREFIX}{}?{GRANT}={grant}", self.head.uri.path());
         let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
         let headers = response.headers_mut();

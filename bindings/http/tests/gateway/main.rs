@@ -5,6 +5,7 @@ mod access;
 mod bandwidth;
 mod conformance;
 mod framing;
+mod links;
 mod messagebird;
 mod names;
 mod native;
