@@ -8,7 +8,7 @@
 //! peer        is asked       the trait every store stands behind; front gives group commit to who has none
 //! peers/*     answer         one file for each, with how it is set up and why
 //! measure     times          content is made outside the timed part
-//! report      tells          rows, table, JSON; plot draws them
+//! report      tells          rows, table, JSON; ratios sums up, plot draws
 //! ```
 
 mod child;
@@ -19,6 +19,7 @@ mod measure;
 mod peer;
 mod peers;
 mod plot;
+mod ratios;
 mod report;
 mod works;
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::measure::{Slice, histogram};
 use crate::peer::Result;
+use crate::ratios;
 
 /// What a peer did of a work.
 #[derive(Clone, Debug, Serialize)]
@@ -145,11 +146,12 @@ impl Report {
         text
     }
 
-    /// Writes `peers.json` and `peers.md` into a directory.
+    /// Writes `peers.json`, `peers.md` and, for who wants it short, `ratios.md` into a directory.
     pub fn write(&self, dir: &Path) -> Result<()> {
         std::fs::create_dir_all(dir)?;
         std::fs::write(dir.join("peers.json"), serde_json::to_string_pretty(&self.rows)? + "\n")?;
         std::fs::write(dir.join("peers.md"), self.table())?;
+        std::fs::write(dir.join("ratios.md"), ratios::table(&self.heading, &self.rows))?;
         Ok(())
     }
 }
@@ -168,7 +170,7 @@ fn date(days: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-fn same_question(a: &Row, b: &Row) -> bool {
+pub fn same_question(a: &Row, b: &Row) -> bool {
     (a.work, a.size, a.threads, a.names) == (b.work, b.size, b.threads, b.names)
 }
 
