@@ -122,3 +122,31 @@ fn content_that_was_found_damaged_is_listed_until_it_is_put_again_or_gone() {
     media.delete("gone", &DeleteOptions::new()).unwrap();
     assert!(store.health().damaged_contents.is_empty());
 }
+
+#[test]
+fn the_catalog_takes_no_more_memory_for_a_name_and_a_content_than_is_said() {
+    // As README says: bytes for each, while they come and after opening.
+    const NAME: [u64; 2] = [72, 66];
+    const CONTENT: [u64; 2] = [82, 76];
+    const FIXED: u64 = 64 << 10;
+    const NAMES: u64 = 30_000;
+    let dir = temp_dir();
+    let open = || mediacask::Store::options().durability(Durability::Os).open(dir.path()).unwrap();
+    let catalog_bytes = |store: &mediacask::Store| store.stats().unwrap().catalog_bytes;
+    let store = open();
+    let media = store.account("a").unwrap();
+    for n in 0..NAMES {
+        media.put(&format!("{n}"), n.to_le_bytes(), &PutOptions::new()).unwrap();
+    }
+    let distinct = catalog_bytes(&store);
+    assert!(distinct <= (NAME[0] + CONTENT[0]) * NAMES + FIXED, "{distinct}");
+    assert!(distinct >= 100 * NAMES, "rows of 48 and 56 bytes cannot take {distinct}");
+    for n in 0..NAMES {
+        media.put(&format!("again {n}"), 7u64.to_le_bytes(), &PutOptions::new()).unwrap();
+    }
+    let shared = catalog_bytes(&store);
+    assert!(shared <= (2 * NAME[0] + CONTENT[0]) * NAMES + FIXED, "{shared}");
+    store.close().unwrap();
+    let opened = catalog_bytes(&open());
+    assert!(opened <= (2 * NAME[1] + CONTENT[1]) * NAMES + FIXED, "{opened}");
+}

@@ -49,6 +49,10 @@ impl<T: Row> Table<T> {
     /// Files a row that is not there yet.
     pub(crate) fn insert(&mut self, row: T) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
+            if self.rows.len() == self.rows.capacity() {
+                // A quarter, and not as much again: there are millions of rows, and moving them is the kernel's work.
+                self.rows.reserve_exact(self.rows.len() / 4 + 4);
+            }
             self.rows.push(row);
             self.rows.len() as u32 - 1
         });
