@@ -465,10 +465,13 @@ impl Http {
             "events_floor" => Ok(Answer::of([("floor", self.must("GET", "/stats")?["events_floor"].clone())])),
             "health" => {
                 let health = self.must("GET", "/health")?;
+                let erasure = &health["last"]["erasure"];
                 Ok(Answer::of([
                     ("poisoned", (!health["poisoned"].is_null()).into()),
                     ("index", health["index"]["state"].clone()),
                     ("damage", health["damage"].as_array().expect("an array").len().into()),
+                    ("last_erasure", (!erasure.is_null() && erasure["error"].is_null()).into()),
+                    ("erasure_overdue", (!health["erasure_overdue"].is_null()).into()),
                 ]))
             }
             "names_of" => {
