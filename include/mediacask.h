@@ -28,7 +28,7 @@
  * 10. Threads. A store, an account, a blob and a signer may be used by any number of threads at once; a reader, a
  *     writer, a batch and a feed by one thread at a time. A handle is freed when no call uses it; a store may be closed
  *     while calls are under way: they end first, or are answered with MCASK_E_CLOSED.
- * 11. Fork. In the child every call with a handle of the parent's answers MCASK_E_FORKED and touches no file;
+ * 11. Fork. In the child every call that needs a store of the parent's answers MCASK_E_FORKED and touches no file;
  *     blobs and readers go on reading, signers go on signing, and freeing is safe. The child may open other stores.
  * 12. The library never unwinds into its caller: its own failure is MCASK_E_INTERNAL. It writes nothing to standard
  *     output or error, installs no signal handlers, and ends no process. Callbacks must return to it: neither
@@ -193,7 +193,8 @@
 // It was deleted, or purged.
 #define MCASK_EVENT_DELETE 2
 
-// Its time had come. Said when it is swept, normally within a second.
+// Its time had come. Said when it is swept, normally within a second; nothing is said of an entry that was
+// overwritten in between.
 #define MCASK_EVENT_EXPIRE 3
 
 // A grant lets its bearer read content and facts.
@@ -276,10 +277,11 @@ typedef struct mcask_store_options {
     uint64_t segment_len;
     // Bytes that may be cached of the index; it takes about twice that. MCASK_DEFAULT: 64 MiB.
     uint64_t index_cache_bytes;
-    // Bytes of segments and files that may be kept for each hundred that are needed, 105 to 10000; compaction holds
-    // the store to it. MCASK_DEFAULT: 130.
+    // Bytes that segments may take for each hundred of them that are needed, 105 to 10000. Beyond that, and two
+    // segments more, compaction gathers what is needed and frees the rest. MCASK_DEFAULT: 130.
     uint64_t space_amplification_percent;
-    // How long compaction keeps the records that feeds of events read, in milliseconds. MCASK_DEFAULT: an hour.
+    // How long what happened is kept for feeds of events, in milliseconds, where there is the room: compaction takes
+    // what is older first. MCASK_DEFAULT: an hour.
     uint64_t events_keep_ms;
     // Where the store reads the time, in Unix milliseconds; NULL: the machine's clock. Called from any thread,
     // often, until the last handle of the store is freed, and the last signer of it; it must not call the store.
@@ -567,7 +569,7 @@ typedef struct mcask_stats {
     uint64_t dead_bytes;
     // Bytes of segments that wait to be written again.
     uint64_t spare_bytes;
-    // Bytes of all segments, spares and blob files.
+    // Bytes of all segments, spares and blob files; the segment included that compaction is writing.
     uint64_t total_bytes;
     // Segments in the log.
     uint64_t segments;
@@ -658,7 +660,7 @@ typedef struct mcask_activity {
     int64_t at_unix_ms;
     // How long it took, in milliseconds.
     uint64_t duration_ms;
-    // Why it failed; NULL when it did not.
+    // Why it failed, or of a run of an earlier process the kind of error alone; NULL when it did not.
     const char *error;
     // What it came to: the fields of its report.
     const struct mcask_count *counts;
@@ -700,7 +702,8 @@ typedef struct mcask_health {
     const struct mcask_digest *damaged_contents;
     // How many there are.
     size_t damaged_content_count;
-    // What upkeep did last of each kind, since open; NULL: nothing yet.
+    // What upkeep did last of each kind; NULL: nothing that is known of. A process that is killed forgets what it did
+    // after the catalog was written down last.
     const struct mcask_activity *last_sweep;
     // Likewise.
     const struct mcask_activity *last_compaction;
@@ -933,13 +936,14 @@ int32_t mcask_store_open(const char *path,
                          struct mcask_error **error);
 
 // Makes everything durable, writes down what the next open wants to know, and lets other processes have the
-// store. Calls that are under way end first; all later ones, with whatever handle of this store, are
-// MCASK_E_CLOSED, except that closing again is MCASK_OK. Blobs stay valid. The handle is still to be freed.
+// store. Calls that are under way end first; later ones that need the store, with whatever handle of it, are
+// MCASK_E_CLOSED, except that closing again is MCASK_OK. Blobs, readers and signers stay good, and so does
+// mcask_store_health(). The handle is still to be freed.
 int32_t mcask_store_close(struct mcask_store *store,
                           struct mcask_error **error);
 
-// Frees a store; NULL is fine. If no account, reader, writer, batch or feed of it is left, it is closed as by
-// mcask_store_close(), whose errors are then nobody's.
+// Frees a store; NULL is fine. If no account, writer, batch or feed of it is left, it is closed as by
+// mcask_store_close(), whose errors are then nobody's; else it is when the last of them is freed.
 void mcask_store_free(struct mcask_store *store);
 
 // Makes durable all that was written with MCASK_DURABILITY_OS.
@@ -1047,7 +1051,8 @@ int32_t mcask_account_update(const struct mcask_account *account,
 // `to_account` is NULL. No byte is moved, unless the accounts share none.
 //
 // Facts that the options set replace those of the source, whose others come along; the expiry is that of the
-// options. `entry`, which may be NULL, is NULL when there is no name `from`. Durable as a put is.
+// options. Of the digests that can be expected only the BLAKE3 is compared. `entry`, which may be NULL, is NULL when
+// there is no name `from`. Durable as a put is.
 int32_t mcask_account_copy(const struct mcask_account *account,
                            const char *from,
                            size_t from_len,
@@ -1059,7 +1064,8 @@ int32_t mcask_account_copy(const struct mcask_account *account,
                            struct mcask_error **error);
 
 // Takes down every name that begins with a prefix, all of them with an empty one, in turns; gives their number,
-// unless `purged` is NULL. Durable when it returns. If it is broken off, calling it again goes on.
+// unless `purged` is NULL. Names that are put meanwhile may stay. Durable when it returns. If it is broken off,
+// calling it again goes on.
 int32_t mcask_account_purge(const struct mcask_account *account,
                             const char *prefix,
                             size_t prefix_len,
@@ -1177,8 +1183,8 @@ int32_t mcask_batch_open(const struct mcask_account *account,
                          struct mcask_batch **batch,
                          struct mcask_error **error);
 
-// Adds a put; the content is copied. At most 1000 operations fit into a batch. `options` may be NULL; their
-// durability is that of the commit.
+// Adds a put; the content is copied. At most 1000 operations, and 1 MiB of names and metadata, fit into a batch.
+// `options` may be NULL; their durability is not looked at: that of the commit holds for all.
 int32_t mcask_batch_put(struct mcask_batch *batch,
                         const char *name,
                         size_t name_len,
@@ -1194,8 +1200,9 @@ int32_t mcask_batch_delete(struct mcask_batch *batch,
                            const struct mcask_delete_options *options,
                            struct mcask_error **error);
 
-// Does all of it, or nothing; durable when it returns, with MCASK_DURABILITY_DEFAULT or _SYNC. Whether or not it
-// succeeds, the batch is then only to be freed. `outcomes` may be NULL.
+// Does all of it, in order, or nothing; durable when it returns, unless `durability`, one of MCASK_DURABILITY_, or
+// the store says MCASK_DURABILITY_OS. Whether or not it succeeds, the batch is then only to be freed. `outcomes` may
+// be NULL.
 int32_t mcask_batch_commit(struct mcask_batch *batch,
                            int32_t durability,
                            struct mcask_outcomes **outcomes,

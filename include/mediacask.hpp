@@ -1225,7 +1225,7 @@ struct health {
     std::vector<mediacask::damage> damage;
     /// Contents that were found damaged when they were read.
     std::vector<digest> damaged_contents;
-    /// What upkeep did last of each kind, since open.
+    /// What upkeep did last of each kind; empty: nothing that is known of.
     std::optional<activity> last_sweep;
     std::optional<activity> last_compaction;
     std::optional<activity> last_verify;

@@ -1,4 +1,6 @@
 /* Every operation once, as a program would call it, and what each answers. */
+#include <errno.h>
+
 #include "check.h"
 
 static mcask_error *error;
@@ -347,6 +349,19 @@ static void check_upkeep(mcask_store *store) {
     mcask_health_free(health);
 }
 
+/* An error has the system's number where there is one, and names the file. */
+static void check_os_error(const char *path) {
+    char within[4096];
+    mcask_store_options options = MCASK_STORE_OPTIONS_INIT;
+    mcask_store *store;
+    snprintf(within, sizeof within, "%s-missing", path);
+    options.create = MCASK_CREATE_NEVER;
+    CHECK(mcask_store_open(within, MCASK_NTS, &options, &store, &error) == MCASK_E_IO && store == NULL);
+    CHECK(error->code == MCASK_E_IO && error->os_error == ENOENT && strstr(error->message, within));
+    mcask_error_free(error);
+    error = NULL;
+}
+
 /* What was let go of is in no file, and the health says so; where nobody asked for that, it says nothing. */
 static void check_erasure(mcask_store *without, const char *path) {
     char erasing[4096];
@@ -372,6 +387,12 @@ static void check_erasure(mcask_store *without, const char *path) {
     CHECK(health->last_erasure->count_count > 0 && health->erasure_overdue == NULL);
     mcask_health_free(health);
     mcask_account_free(media);
+    mcask_store_free(store);
+    /* The next process knows of it. */
+    OK(mcask_store_open(erasing, MCASK_NTS, &options, &store, ERROR));
+    OK(mcask_store_health(store, &health, ERROR));
+    CHECK(health->last_erasure && health->recovery_clean && health->erasure_overdue == NULL);
+    mcask_health_free(health);
     mcask_store_free(store);
 }
 
@@ -485,6 +506,7 @@ int main(int argc, char **argv) {
     check_policy(store);
     check_store_wide(store, media);
     check_upkeep(store);
+    check_os_error(argv[1]);
     check_erasure(store, argv[1]);
     check_checkpoint(store, argv[1]);
     check_events(store, media);

@@ -43,6 +43,50 @@ static void free_everything(void) {
     mcask_store_free(store);
 }
 
+/* Every call that needs the store, in a child. */
+static void hear_forked(const char *own) {
+    static const mcask_digest digest = {{7}};
+    mcask_policy policy = MCASK_POLICY_INIT;
+    mcask_stats stats = MCASK_STATS_INIT;
+    mcask_account *late;
+    mcask_accounts *accounts;
+    mcask_entry *entry;
+    mcask_page *page;
+    mcask_reader *late_reader;
+    mcask_writer *late_writer;
+    mcask_events *feed;
+    mcask_event *event;
+    mcask_verify_report *report;
+    uint64_t count = 7;
+    int32_t answer;
+    FAILS(MCASK_E_FORKED, mcask_account_open(store, "b", 1, &late, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_account_contains(account, "a", 1, &answer, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_account_update(account, "a", 1, NULL, &entry, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_account_copy(account, "a", 1, NULL, "b", 1, NULL, &entry, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_account_purge(account, "", 0, NULL, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_account_stats(account, NULL, NULL, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_account_policy(account, &policy, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_account_set_policy(account, &policy, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_reader_open(account, "a", 1, &late_reader, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_writer_open(account, "a", 1, NULL, &late_writer, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_batch_put(batch, "d", 1, NULL, 0, NULL, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_batch_delete(batch, "d", 1, NULL, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_store_accounts(store, &accounts, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_store_stats(store, &stats, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_store_names_of(store, &digest, &page, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_store_purge_digest(store, &digest, &count, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_store_sweep(store, NULL, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_store_compact(store, NULL, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_store_verify(store, NULL, NULL, NULL, &report, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_store_checkpoint(store, own, MCASK_NTS, NULL, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_store_checkpoint_catalog(store, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_store_rebuild_index(store, NULL, NULL, NULL, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_events_open(store, 0, &feed, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_events_next(events, 1000, &event, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_store_events_floor(store, &count, ERROR));
+    CHECK(!late && !entry && !page && !accounts && !late_reader && !late_writer && !report && !feed && count == 0);
+}
+
 static void be_the_child(const char *own) {
     mcask_store *mine;
     mcask_account *own_account;
@@ -59,12 +103,14 @@ static void be_the_child(const char *own) {
     CHECK(mcask_blob_len(blob) == 4 && memcmp(mcask_blob_data(blob), "held", 4) == 0);
     OK(mcask_reader_read(reader, buffer, sizeof buffer, &len, ERROR));
     CHECK(len == 4 && memcmp(buffer, "held", 4) == 0);
+    hear_forked(own);
     FAILS(MCASK_E_FORKED, mcask_account_get(account, "a", 1, &another, ERROR));
     FAILS(MCASK_E_FORKED, mcask_account_head(account, "a", 1, &entry, ERROR));
     FAILS(MCASK_E_FORKED, mcask_account_put(account, "a", 1, NULL, 0, NULL, NULL, ERROR));
     FAILS(MCASK_E_FORKED, mcask_account_list(account, NULL, &page, ERROR));
     FAILS(MCASK_E_FORKED, mcask_account_delete(account, "a", 1, NULL, NULL, ERROR));
     FAILS(MCASK_E_FORKED, mcask_writer_write(writer, (const uint8_t *)"x", 1, ERROR));
+    FAILS(MCASK_E_FORKED, mcask_writer_commit(writer, &entry, ERROR));
     FAILS(MCASK_E_FORKED, mcask_batch_commit(batch, 0, NULL, ERROR));
     FAILS(MCASK_E_FORKED, mcask_events_next(events, 0, &event, ERROR));
     FAILS(MCASK_E_FORKED, mcask_store_stats(store, &stats, ERROR));

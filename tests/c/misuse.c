@@ -405,6 +405,7 @@ static void check_close_amid(const char *path) {
     mcask_event *event;
     mcask_signer *signer, *late;
     mcask_grant *grant;
+    mcask_health *health;
     mcask_blob *blob;
     mcask_page *page;
     uint8_t buffer[16];
@@ -423,6 +424,8 @@ static void check_close_amid(const char *path) {
     OK(mcask_store_close(store, ERROR));
     FAILS(MCASK_E_CLOSED, mcask_store_signer(store, &late, ERROR));
     CHECK(late == NULL);
+    OK(mcask_store_health(store, &health, ERROR));
+    mcask_health_free(health);
     FAILS(MCASK_E_CLOSED, mcask_writer_write(writer, bytes("x"), 1, ERROR));
     FAILS(MCASK_E_CLOSED, mcask_batch_commit(batch, 0, NULL, ERROR));
     FAILS(MCASK_E_CLOSED, mcask_events_next(events, 0, &event, ERROR));
@@ -448,6 +451,39 @@ static void check_close_amid(const char *path) {
     mcask_store_free(store);
 }
 
+/* A store that is freed but not closed: what is left of it decides when others may have it. */
+static void check_what_holds_it_open(const char *path) {
+    mcask_store *store, *second;
+    mcask_account *account;
+    mcask_writer *writer;
+    mcask_reader *reader;
+    mcask_batch *batch;
+    mcask_events *events;
+    mcask_signer *signer;
+    mcask_blob *blob;
+    OK(mcask_store_open(path, MCASK_NTS, NULL, &store, ERROR));
+    OK(mcask_account_open(store, "a", 1, &account, ERROR));
+    OK(mcask_account_get(account, "a", 1, &blob, ERROR));
+    OK(mcask_reader_open(account, "a", 1, &reader, ERROR));
+    OK(mcask_store_signer(store, &signer, ERROR));
+    OK(mcask_writer_open(account, "b", 1, NULL, &writer, ERROR));
+    OK(mcask_batch_open(account, &batch, ERROR));
+    OK(mcask_events_open(store, 0, &events, ERROR));
+    mcask_store_free(store);
+    mcask_account_free(account);
+    FAILS(MCASK_E_LOCKED, mcask_store_open(path, MCASK_NTS, NULL, &second, ERROR));
+    mcask_writer_free(writer);
+    FAILS(MCASK_E_LOCKED, mcask_store_open(path, MCASK_NTS, NULL, &second, ERROR));
+    mcask_batch_free(batch);
+    FAILS(MCASK_E_LOCKED, mcask_store_open(path, MCASK_NTS, NULL, &second, ERROR));
+    mcask_events_free(events);
+    OK(mcask_store_open(path, MCASK_NTS, NULL, &second, ERROR));
+    mcask_store_free(second);
+    mcask_signer_free(signer);
+    mcask_reader_free(reader);
+    mcask_blob_free(blob);
+}
+
 int main(int argc, char **argv) {
     mcask_store *store;
     mcask_account *account;
@@ -455,6 +491,7 @@ int main(int argc, char **argv) {
     check_null_handles();
     check_null_frees();
     check_close_amid(argv[1]);
+    check_what_holds_it_open(argv[1]);
     OK(mcask_store_open(argv[1], MCASK_NTS, NULL, &store, ERROR));
     OK(mcask_account_open(store, "5500001", MCASK_NTS, &account, ERROR));
     check_null_arguments(argv[1], store, account);

@@ -1,4 +1,5 @@
 // The C++ interface as a program uses it: values, exceptions, streams, listings, and what must not compile.
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -39,6 +40,17 @@ template <typename T, typename = void> struct views_of_a_temporary : std::false_
 template <typename T>
 struct views_of_a_temporary<T, std::void_t<decltype(std::declval<T &&>().view())>> : std::true_type {};
 static_assert(!views_of_a_temporary<mediacask::blob>::value);
+// So is a listing of an account that ends with it.
+template <typename T, typename = void> struct lists_a_temporary : std::false_type {};
+template <typename T> struct lists_a_temporary<T, std::void_t<decltype(std::declval<T>().entries())>> : std::true_type {};
+static_assert(!lists_a_temporary<mediacask::account &&>::value && lists_a_temporary<const mediacask::account &>::value);
+#if __cplusplus >= 202002L
+#ifndef MEDIACASK_HAS_SPAN
+#error "C++20 has spans"
+#endif
+template <typename T> concept spans = requires(T blob) { std::forward<T>(blob).span(); };
+static_assert(spans<const mediacask::blob &> && !spans<mediacask::blob &&>);
+#endif
 
 static void check_put_and_get(const mediacask::account &media) {
     auto options = mediacask::put_options().type("image/png").meta("campaign", "spring").ttl(48h);
@@ -282,6 +294,13 @@ static void check_erasure(const std::filesystem::path &path) {
     const auto health = store.health();
     CHECK(health.last_erasure && !health.last_erasure->error && health.last_erasure->counts.at("late_ms") == 0);
     CHECK(!health.erasure_overdue);
+    options.create = false;
+    try {
+        mediacask::store(path / "nowhere", options);
+        CHECK(false);
+    } catch (const mediacask::io_error &failed) {
+        CHECK(failed.os_error() == ENOENT && failed.name() == "io" && failed.holder_pid() == 0);
+    }
 }
 
 int main(int argc, char **argv) {

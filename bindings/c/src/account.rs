@@ -220,7 +220,8 @@ pub unsafe extern "C" fn mcask_account_update(
 /// `to_account` is NULL. No byte is moved, unless the accounts share none.
 ///
 /// Facts that the options set replace those of the source, whose others come along; the expiry is that of the
-/// options. `entry`, which may be NULL, is NULL when there is no name `from`. Durable as a put is.
+/// options. Of the digests that can be expected only the BLAKE3 is compared. `entry`, which may be NULL, is NULL when
+/// there is no name `from`. Durable as a put is.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mcask_account_copy(
     account: *const mcask_account,
@@ -253,7 +254,8 @@ pub unsafe extern "C" fn mcask_account_copy(
 }
 
 /// Takes down every name that begins with a prefix, all of them with an empty one, in turns; gives their number,
-/// unless `purged` is NULL. Durable when it returns. If it is broken off, calling it again goes on.
+/// unless `purged` is NULL. Names that are put meanwhile may stay. Durable when it returns. If it is broken off,
+/// calling it again goes on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mcask_account_purge(
     account: *const mcask_account,

@@ -83,8 +83,8 @@ pub unsafe extern "C" fn mcask_batch_open(
     }
 }
 
-/// Adds a put; the content is copied. At most 1000 operations fit into a batch. `options` may be NULL; their
-/// durability is that of the commit.
+/// Adds a put; the content is copied. At most 1000 operations, and 1 MiB of names and metadata, fit into a batch.
+/// `options` may be NULL; their durability is not looked at: that of the commit holds for all.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mcask_batch_put(
     batch: *mut mcask_batch,
@@ -125,8 +125,9 @@ pub unsafe extern "C" fn mcask_batch_delete(
     }
 }
 
-/// Does all of it, or nothing; durable when it returns, with MCASK_DURABILITY_DEFAULT or _SYNC. Whether or not it
-/// succeeds, the batch is then only to be freed. `outcomes` may be NULL.
+/// Does all of it, in order, or nothing; durable when it returns, unless `durability`, one of MCASK_DURABILITY_, or
+/// the store says MCASK_DURABILITY_OS. Whether or not it succeeds, the batch is then only to be freed. `outcomes` may
+/// be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mcask_batch_commit(
     batch: *mut mcask_batch,

@@ -3,11 +3,11 @@
 use std::ffi::{CString, c_char};
 use std::time::Duration;
 
-use cask::{Event, EventKind, Events};
+use cask::{ErrorKind, Event, EventKind, Events};
 
 use crate::digest::mcask_digest;
 use crate::entry::unix_ms;
-use crate::error::mcask_error;
+use crate::error::{Failure, mcask_error};
 use crate::guard::{self, call, clear, give, wanted};
 use crate::handle::{self, opaque, shared, turn};
 use crate::list::c_text;
@@ -19,8 +19,11 @@ pub const MCASK_EVENT_PUT: i32 = 0;
 pub const MCASK_EVENT_UPDATE: i32 = 1;
 /// It was deleted, or purged.
 pub const MCASK_EVENT_DELETE: i32 = 2;
-/// Its time had come. Said when it is swept, normally within a second.
+/// Its time had come. Said when it is swept, normally within a second; nothing is said of an entry that was
+/// overwritten in between.
 pub const MCASK_EVENT_EXPIRE: i32 = 3;
+
+const FORKED: &str = "the store was opened by the parent of this process; open it here, or let the parent ask";
 
 /// A feed of events. One thread at a time may use it.
 pub struct mcask_events {
@@ -167,8 +170,14 @@ pub unsafe extern "C" fn mcask_store_events_floor(
         clear(floor);
         call(error, || {
             wanted("floor", floor)?;
-            give(floor, shared(store)?.events_floor());
-            Ok(())
+            match shared(store)?.events_floor() {
+                // What the core says in a child made by fork, where it has no error to give.
+                u64::MAX => Err(Failure::new(ErrorKind::Forked, FORKED)),
+                told => {
+                    give(floor, told);
+                    Ok(())
+                }
+            }
         })
     }
 }

@@ -52,7 +52,7 @@ pub struct mcask_activity {
     pub at_unix_ms: i64,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
-    /// Why it failed; NULL when it did not.
+    /// Why it failed, or of a run of an earlier process the kind of error alone; NULL when it did not.
     pub error: *const c_char,
     /// What it came to: the fields of its report.
     pub counts: *const mcask_count,
@@ -95,7 +95,8 @@ pub struct mcask_health {
     pub damaged_contents: *const mcask_digest,
     /// How many there are.
     pub damaged_content_count: usize,
-    /// What upkeep did last of each kind, since open; NULL: nothing yet.
+    /// What upkeep did last of each kind; NULL: nothing that is known of. A process that is killed forgets what it did
+    /// after the catalog was written down last.
     pub last_sweep: *const mcask_activity,
     /// Likewise.
     pub last_compaction: *const mcask_activity,

@@ -36,7 +36,7 @@ pub struct mcask_stats {
     pub dead_bytes: u64,
     /// Bytes of segments that wait to be written again.
     pub spare_bytes: u64,
-    /// Bytes of all segments, spares and blob files.
+    /// Bytes of all segments, spares and blob files; the segment included that compaction is writing.
     pub total_bytes: u64,
     /// Segments in the log.
     pub segments: u64,

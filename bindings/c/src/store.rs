@@ -83,10 +83,11 @@ pub struct mcask_store_options {
     pub segment_len: u64,
     /// Bytes that may be cached of the index; it takes about twice that. MCASK_DEFAULT: 64 MiB.
     pub index_cache_bytes: u64,
-    /// Bytes of segments and files that may be kept for each hundred that are needed, 105 to 10000; compaction holds
-    /// the store to it. MCASK_DEFAULT: 130.
+    /// Bytes that segments may take for each hundred of them that are needed, 105 to 10000. Beyond that, and two
+    /// segments more, compaction gathers what is needed and frees the rest. MCASK_DEFAULT: 130.
     pub space_amplification_percent: u64,
-    /// How long compaction keeps the records that feeds of events read, in milliseconds. MCASK_DEFAULT: an hour.
+    /// How long what happened is kept for feeds of events, in milliseconds, where there is the room: compaction takes
+    /// what is older first. MCASK_DEFAULT: an hour.
     pub events_keep_ms: u64,
     /// Where the store reads the time, in Unix milliseconds; NULL: the machine's clock. Called from any thread,
     /// often, until the last handle of the store is freed, and the last signer of it; it must not call the store.
@@ -242,16 +243,17 @@ pub unsafe extern "C" fn mcask_store_open(
 }
 
 /// Makes everything durable, writes down what the next open wants to know, and lets other processes have the
-/// store. Calls that are under way end first; all later ones, with whatever handle of this store, are
-/// MCASK_E_CLOSED, except that closing again is MCASK_OK. Blobs stay valid. The handle is still to be freed.
+/// store. Calls that are under way end first; later ones that need the store, with whatever handle of it, are
+/// MCASK_E_CLOSED, except that closing again is MCASK_OK. Blobs, readers and signers stay good, and so does
+/// mcask_store_health(). The handle is still to be freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mcask_store_close(store: *mut mcask_store, error: *mut *mut mcask_error) -> i32 {
     // SAFETY: convention 2.
     unsafe { call(error, || Ok(shared(store)?.close()?)) }
 }
 
-/// Frees a store; NULL is fine. If no account, reader, writer, batch or feed of it is left, it is closed as by
-/// mcask_store_close(), whose errors are then nobody's.
+/// Frees a store; NULL is fine. If no account, writer, batch or feed of it is left, it is closed as by
+/// mcask_store_close(), whose errors are then nobody's; else it is when the last of them is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mcask_store_free(store: *mut mcask_store) {
     // SAFETY: convention 4.

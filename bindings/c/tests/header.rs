@@ -84,6 +84,114 @@ fn the_header_is_what_the_sources_say() {
     );
 }
 
+/// The name of a field in the core, and its name in C.
+type Renamed = (&'static str, &'static str);
+
+/// Where a struct of the core's is, what it is called there and in C, and which of its fields have another name in C:
+/// times, which end with their unit, and what is told by several.
+const STRUCTS: [(&str, &str, &str, &[Renamed]); 16] = [
+    ("src/stats.rs", "Stats", "mcask_stats", &[]),
+    (
+        "src/stats.rs",
+        "Health",
+        "mcask_health",
+        &[("index", "index_state"), ("recovery", "recovery_clean"), ("last", "last_sweep")],
+    ),
+    ("src/stats.rs", "AccountStats", "mcask_account_info", &[("account", "name")]),
+    ("src/upkeep/activity.rs", "Activity", "mcask_activity", &[("at", "at_unix_ms"), ("duration", "duration_ms")]),
+    (
+        "src/upkeep/activity.rs",
+        "Activities",
+        "mcask_health",
+        &[
+            ("sweep", "last_sweep"),
+            ("compaction", "last_compaction"),
+            ("erasure", "last_erasure"),
+            ("verify", "last_verify"),
+            ("catalog_checkpoint", "last_catalog_checkpoint"),
+            ("index_renewal", "last_index_renewal"),
+        ],
+    ),
+    (
+        "src/recovery/mod.rs",
+        "RecoveryReport",
+        "mcask_health",
+        &[
+            ("clean", "recovery_clean"),
+            ("from_checkpoint", "recovery_from_checkpoint"),
+            ("records_replayed", "recovery_records_replayed"),
+            ("bytes_cut", "recovery_bytes_cut"),
+            ("segments", "recovery_segments"),
+            ("duration", "recovery_duration_ms"),
+        ],
+    ),
+    (
+        "src/entry.rs",
+        "Entry",
+        "mcask_entry",
+        &[
+            ("created_at", "created_at_unix_ms"),
+            ("updated_at", "updated_at_unix_ms"),
+            ("expires_at", "expires_at_unix_ms"),
+        ],
+    ),
+    ("src/listing.rs", "Page", "mcask_page", &[]),
+    ("src/events.rs", "Event", "mcask_event", &[("at", "at_unix_ms")]),
+    (
+        "src/options/policy.rs",
+        "Policy",
+        "mcask_policy",
+        &[("default_ttl", "default_ttl_ms"), ("longest_ttl", "longest_ttl_ms")],
+    ),
+    ("src/upkeep/mod.rs", "SweepReport", "mcask_sweep_report", &[]),
+    ("src/upkeep/compactor.rs", "CompactReport", "mcask_compact_report", &[]),
+    ("src/checkpoint/mod.rs", "CheckpointReport", "mcask_checkpoint_report", &[]),
+    ("src/upkeep/verifier/report.rs", "VerifyReport", "mcask_verify_report", &[]),
+    ("src/upkeep/verifier/report.rs", "Damaged", "mcask_damaged", &[]),
+    ("src/recovery/mod.rs", "Damage", "mcask_damage", &[]),
+];
+
+/// The fields of a struct: those of a Rust source that are public, or those of a struct of the header.
+fn fields<'a>(text: &'a str, begin: &str, end: &str) -> Vec<&'a str> {
+    let (_, body) = text.split_once(begin).unwrap_or_else(|| panic!("no `{begin}`"));
+    let (body, _) = body.split_once(end).expect("its end");
+    let lines = body.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+    let fields = lines.filter_map(|line| match line.strip_prefix("pub ") {
+        Some(field) => field.split(':').next(),
+        None => line.strip_suffix(';')?.rsplit([' ', '*']).next(),
+    });
+    fields.collect()
+}
+
+#[test]
+fn every_fact_that_the_core_tells_has_a_field() {
+    let header = fs::read_to_string(top().join("include/mediacask.h")).unwrap();
+    for (source, of, name, others) in STRUCTS {
+        let source = fs::read_to_string(top().join(source)).unwrap();
+        let found = fields(&header, &format!("typedef struct {name} {{\n"), &format!("}} {name};"));
+        let told = fields(&source, &format!("pub struct {of} {{\n"), "\n}\n");
+        assert!(!told.is_empty(), "{of} has no fields: this test reads them wrongly");
+        for field in told {
+            let field = others.iter().find(|(known, _)| *known == field).map_or(field, |(_, other)| other);
+            assert!(found.contains(&field), "{of} of the core has {field}, {name} has {found:?}");
+        }
+    }
+}
+
+#[test]
+fn every_status_is_told_by_an_exception_of_its_own() {
+    let read = |path: &str| fs::read_to_string(top().join(path)).unwrap();
+    let (header, cpp) = (read("include/mediacask.h"), read("include/mediacask.hpp"));
+    let codes = header.lines().filter_map(|line| line.strip_prefix("#define MCASK_E_")?.split(' ').next());
+    let codes: Vec<&str> = codes.collect();
+    assert!(codes.len() > 15, "{codes:?}");
+    let all = cpp.split_once("using all_codes =").expect("the list").1.split_once(';').expect("its end").0;
+    for code in codes {
+        assert!(cpp.contains(&format!(" = error_of<MCASK_E_{code}>;\n")), "no class for MCASK_E_{code}");
+        assert!(all.contains(&format!("MCASK_E_{code},")) || all.contains(&format!("MCASK_E_{code}>")), "{code}");
+    }
+}
+
 /// The functions of the library that a text calls, or a header declares: their names with a parenthesis behind.
 fn functions(text: &str) -> BTreeSet<&str> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with(['/', '*']));

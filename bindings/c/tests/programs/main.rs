@@ -21,8 +21,14 @@ use mediacask::store::mcask_store_options;
 use mediacask::upkeep::{mcask_checkpoint_report, mcask_compact_report, mcask_sweep_report, mcask_verify_options};
 
 /// The programs in C.
-const PROGRAMS: [&str; 5] =
-    ["tests/c/basics.c", "tests/c/misuse.c", "tests/c/threads.c", "tests/c/forks.c", "tests/c/older.c"];
+const PROGRAMS: [&str; 6] = [
+    "tests/c/basics.c",
+    "tests/c/misuse.c",
+    "tests/c/threads.c",
+    "tests/c/forks.c",
+    "tests/c/older.c",
+    "tests/c/manners.c",
+];
 
 /// What finds bounds overstepped, memory used after it was freed, freed twice, leaked, and what C does not define.
 const SANITIZERS: [&str; 4] =

@@ -296,7 +296,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activities:
-    """What upkeep did last of each kind, since open; ``None``: nothing yet."""
+    """What upkeep did last of each kind; ``None``: nothing that is known of."""
 
     #: Entries whose time had come were ended.
     sweep: Activity | None
