@@ -13,31 +13,40 @@ static const uint8_t *bytes(const char *text) {
     return (const uint8_t *)text;
 }
 
+/* The call fails, and leaves its output NULL, or 0, that was something before: all ones, which is no address of a
+ * handle and no number that a call gives. */
+#define EMPTIES(output, expected, call)              \
+    do {                                             \
+        memset(&(output), 0xff, sizeof(output));     \
+        FAILS(expected, call);                       \
+        CHECK(!(output));                            \
+    } while (0)
+
 static void check_null_handles(void) {
-    mcask_account *account = NOWHERE;
-    mcask_blob *blob = NOWHERE;
-    mcask_entry *entry = NOWHERE;
-    mcask_page *page = NOWHERE;
-    mcask_writer *writer = NOWHERE;
-    mcask_reader *reader = NOWHERE;
-    mcask_batch *batch = NOWHERE;
-    mcask_outcomes *outcomes = NOWHERE;
-    mcask_accounts *accounts = NOWHERE;
-    mcask_health *health = NOWHERE;
-    mcask_events *events = NOWHERE;
-    mcask_event *event = NOWHERE;
-    mcask_signer *signer = NOWHERE;
-    mcask_grant *grant = NOWHERE;
-    int64_t until = 7;
+    mcask_account *account;
+    mcask_blob *blob;
+    mcask_entry *entry;
+    mcask_page *page;
+    mcask_writer *writer;
+    mcask_reader *reader;
+    mcask_batch *batch;
+    mcask_outcomes *outcomes;
+    mcask_accounts *accounts;
+    mcask_health *health;
+    mcask_events *events;
+    mcask_event *event;
+    mcask_signer *signer;
+    mcask_grant *grant;
+    int64_t until;
     mcask_digest digest = {{0}};
     mcask_stats stats = MCASK_STATS_INIT;
     mcask_policy policy = MCASK_POLICY_INIT;
     mcask_sweep_report report = MCASK_SWEEP_REPORT_INIT;
     mcask_compact_report compacted = MCASK_COMPACT_REPORT_INIT;
-    mcask_verify_report *verified = NOWHERE;
-    uint64_t count = 7;
-    size_t len = 7;
-    int32_t answer = 7;
+    mcask_verify_report *verified;
+    uint64_t count;
+    size_t len;
+    int32_t answer;
     uint8_t buffer[4];
     FAILS(MCASK_E_MISUSE, mcask_store_close(NULL, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_store_sync(NULL, ERROR));
@@ -46,55 +55,51 @@ static void check_null_handles(void) {
     FAILS(MCASK_E_MISUSE, mcask_store_compact(NULL, &compacted, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_store_checkpoint(NULL, "a", 1, NULL, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_store_restore(NULL, 0, NULL, 0, NULL, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_store_verify(NULL, NULL, NULL, NULL, &verified, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_store_rebuild_index(NULL, NULL, NULL, &count, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_store_names_of(NULL, &digest, &page, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_store_purge_digest(NULL, &digest, &count, ERROR));
+    EMPTIES(verified, MCASK_E_MISUSE, mcask_store_verify(NULL, NULL, NULL, NULL, &verified, ERROR));
+    EMPTIES(count, MCASK_E_MISUSE, mcask_store_rebuild_index(NULL, NULL, NULL, &count, ERROR));
+    EMPTIES(page, MCASK_E_MISUSE, mcask_store_names_of(NULL, &digest, &page, ERROR));
+    EMPTIES(count, MCASK_E_MISUSE, mcask_store_purge_digest(NULL, &digest, &count, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_store_stats(NULL, &stats, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_store_health(NULL, &health, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_store_accounts(NULL, &accounts, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_store_events_floor(NULL, &count, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_events_open(NULL, 0, &events, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_events_next(NULL, 0, &event, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_events_seen(NULL, &count, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_account_open(NULL, "a", 1, &account, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_account_put(NULL, "a", 1, NULL, 0, NULL, &entry, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_account_get(NULL, "a", 1, &blob, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_account_get_range(NULL, "a", 1, 0, 1, &blob, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_account_head(NULL, "a", 1, &entry, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_account_contains(NULL, "a", 1, &answer, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_account_delete(NULL, "a", 1, NULL, &answer, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_account_update(NULL, "a", 1, NULL, &entry, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_account_copy(NULL, "a", 1, NULL, "b", 1, NULL, &entry, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_account_purge(NULL, "", 0, &count, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_account_stats(NULL, &count, &count, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_account_list(NULL, NULL, &page, ERROR));
+    EMPTIES(health, MCASK_E_MISUSE, mcask_store_health(NULL, &health, ERROR));
+    EMPTIES(accounts, MCASK_E_MISUSE, mcask_store_accounts(NULL, &accounts, ERROR));
+    EMPTIES(count, MCASK_E_MISUSE, mcask_store_events_floor(NULL, &count, ERROR));
+    EMPTIES(events, MCASK_E_MISUSE, mcask_events_open(NULL, 0, &events, ERROR));
+    EMPTIES(event, MCASK_E_MISUSE, mcask_events_next(NULL, 0, &event, ERROR));
+    EMPTIES(count, MCASK_E_MISUSE, mcask_events_seen(NULL, &count, ERROR));
+    EMPTIES(account, MCASK_E_MISUSE, mcask_account_open(NULL, "a", 1, &account, ERROR));
+    EMPTIES(entry, MCASK_E_MISUSE, mcask_account_put(NULL, "a", 1, NULL, 0, NULL, &entry, ERROR));
+    EMPTIES(blob, MCASK_E_MISUSE, mcask_account_get(NULL, "a", 1, &blob, ERROR));
+    EMPTIES(blob, MCASK_E_MISUSE, mcask_account_get_range(NULL, "a", 1, 0, 1, &blob, ERROR));
+    EMPTIES(entry, MCASK_E_MISUSE, mcask_account_head(NULL, "a", 1, &entry, ERROR));
+    EMPTIES(answer, MCASK_E_MISUSE, mcask_account_contains(NULL, "a", 1, &answer, ERROR));
+    EMPTIES(answer, MCASK_E_MISUSE, mcask_account_delete(NULL, "a", 1, NULL, &answer, ERROR));
+    EMPTIES(entry, MCASK_E_MISUSE, mcask_account_update(NULL, "a", 1, NULL, &entry, ERROR));
+    EMPTIES(entry, MCASK_E_MISUSE, mcask_account_copy(NULL, "a", 1, NULL, "b", 1, NULL, &entry, ERROR));
+    EMPTIES(count, MCASK_E_MISUSE, mcask_account_purge(NULL, "", 0, &count, ERROR));
+    EMPTIES(count, MCASK_E_MISUSE, mcask_account_stats(NULL, &count, NULL, ERROR));
+    EMPTIES(count, MCASK_E_MISUSE, mcask_account_stats(NULL, NULL, &count, ERROR));
+    EMPTIES(page, MCASK_E_MISUSE, mcask_account_list(NULL, NULL, &page, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_account_policy(NULL, &policy, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_account_set_policy(NULL, &policy, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_blob_entry(NULL, &entry, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_reader_open(NULL, "a", 1, &reader, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_reader_read(NULL, buffer, 4, &len, ERROR));
+    EMPTIES(entry, MCASK_E_MISUSE, mcask_blob_entry(NULL, &entry, ERROR));
+    EMPTIES(reader, MCASK_E_MISUSE, mcask_reader_open(NULL, "a", 1, &reader, ERROR));
+    EMPTIES(len, MCASK_E_MISUSE, mcask_reader_read(NULL, buffer, 4, &len, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_reader_seek(NULL, 0, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_reader_entry(NULL, &entry, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_writer_open(NULL, "a", 1, NULL, &writer, ERROR));
+    EMPTIES(entry, MCASK_E_MISUSE, mcask_reader_entry(NULL, &entry, ERROR));
+    EMPTIES(writer, MCASK_E_MISUSE, mcask_writer_open(NULL, "a", 1, NULL, &writer, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_writer_write(NULL, NULL, 0, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_writer_commit(NULL, &entry, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_batch_open(NULL, &batch, ERROR));
+    EMPTIES(entry, MCASK_E_MISUSE, mcask_writer_commit(NULL, &entry, ERROR));
+    EMPTIES(batch, MCASK_E_MISUSE, mcask_batch_open(NULL, &batch, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_batch_put(NULL, "a", 1, NULL, 0, NULL, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_batch_delete(NULL, "a", 1, NULL, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_batch_commit(NULL, 0, &outcomes, ERROR));
+    EMPTIES(outcomes, MCASK_E_MISUSE, mcask_batch_commit(NULL, 0, &outcomes, ERROR));
     FAILS(MCASK_E_MISUSE, mcask_digest_format(NULL, (char *)buffer, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_store_signer(NULL, &signer, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_signer_sign(NULL, "a", 1, "a", 1, NULL, &grant, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_signer_verify(NULL, "a", 1, "a", 1, "a", 1, 0, &until, ERROR));
-    CHECK(!signer && !grant && until == 0);
-    signer = NOWHERE;
-    FAILS(MCASK_E_MISUSE, mcask_signer_open(NULL, 1, NULL, &signer, ERROR));
-    FAILS(MCASK_E_MISUSE, mcask_signer_open(NULL, 0, NULL, &signer, ERROR));
-    FAILS(MCASK_E_INVALID_OPTION, mcask_signer_open(NULL, SIZE_MAX, NULL, &signer, ERROR));
-    CHECK(!signer);
-    CHECK(!account && !blob && !entry && !page && !writer && !reader && !batch && !outcomes && !accounts);
-    CHECK(!health && !events && !event && !verified && count == 0 && len == 0 && answer == 0);
+    EMPTIES(signer, MCASK_E_MISUSE, mcask_store_signer(NULL, &signer, ERROR));
+    EMPTIES(grant, MCASK_E_MISUSE, mcask_signer_sign(NULL, "a", 1, "a", 1, NULL, &grant, ERROR));
+    EMPTIES(until, MCASK_E_MISUSE, mcask_signer_verify(NULL, "a", 1, "a", 1, "a", 1, 0, &until, ERROR));
+    EMPTIES(signer, MCASK_E_MISUSE, mcask_signer_open(NULL, 1, NULL, &signer, ERROR));
+    EMPTIES(signer, MCASK_E_MISUSE, mcask_signer_open(NULL, 0, NULL, &signer, ERROR));
+    EMPTIES(signer, MCASK_E_INVALID_OPTION, mcask_signer_open(NULL, SIZE_MAX, NULL, &signer, ERROR));
     CHECK(mcask_blob_data(NULL) == NULL && mcask_blob_len(NULL) == 0);
 }
 
