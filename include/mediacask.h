@@ -273,7 +273,7 @@ typedef struct mcask_store_options {
     // MCASK_DEFAULT: 4 MiB.
     uint64_t file_threshold;
     // Bytes of every segment, 64 KiB to 1 GiB in whole pages of 4 KiB. MCASK_DEFAULT: 8 MiB while the store is
-    // under 256 MiB, then 128 MiB.
+    // under 256 MiB, 32 MiB while it is under 2 GiB, then 128 MiB.
     uint64_t segment_len;
     // Bytes that may be cached of the index; it takes about twice that. MCASK_DEFAULT: 64 MiB.
     uint64_t index_cache_bytes;

@@ -45,7 +45,8 @@ pub struct Stats {
     pub dead_bytes: u64,
     /// Bytes of segments that wait to be written again.
     pub spare_bytes: u64,
-    /// Bytes of all segments, spares and blob files; the segment included that compaction is writing.
+    /// Bytes of all segments, spares and blob files; the segment included that compaction is writing, and those
+    /// whose files are about to go.
     pub total_bytes: u64,
     /// Segments in the log.
     pub segments: u64,
@@ -153,7 +154,7 @@ pub(crate) fn accounts(engine: &Engine) -> Vec<AccountStats> {
 pub(crate) fn store(engine: &Engine) -> Stats {
     let sums = engine.catalog.sums();
     let accounts = accounts(engine);
-    let segments = engine.log.segments();
+    let (segments, beside) = engine.log.present();
     let (spare_segments, spare_bytes) = engine.log.spares();
     let segment_bytes: u64 = segments.iter().map(|segment| segment.len()).sum();
     let live: u64 = segments.iter().map(|segment| engine.catalog.live(segment.id()).bytes).sum();
@@ -170,7 +171,7 @@ pub(crate) fn store(engine: &Engine) -> Stats {
         live_bytes: live + file_bytes,
         dead_bytes: segment_bytes.saturating_sub(live),
         spare_bytes,
-        total_bytes: segment_bytes + engine.log.gathering() + spare_bytes + file_bytes,
+        total_bytes: segment_bytes + beside + spare_bytes + file_bytes,
         segments: segments.len() as u64,
         spare_segments,
         blob_files: files.len() as u64,

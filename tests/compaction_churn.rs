@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,15 @@ const CONTENT: usize = 16 << 10;
 /// Writes of one writer after which it looks at the room that the store takes.
 const LOOK: u64 = 32;
 
+/// Spares that a store keeps which has no more than some dozens of segments.
+const SPARES_MAX: u64 = 4;
+
 /// How much is written.
 struct Scale {
     names: u64,
     /// How often each name is written over, about.
     times: u64,
+    /// Two of these there may be beside what is needed and its share of dead.
     segment: u64,
 }
 
@@ -91,8 +96,21 @@ fn in_parallel(work: impl Fn(u64) + Sync) {
     });
 }
 
-/// Writes over the names of one writer, and looks at the room now and then.
-fn write_over(store: &Store, scale: &Scale, writer: u64, versions: &[AtomicU64], looks: &Mutex<Vec<u64>>) {
+/// Bytes of the files that are segments, or are being gathered for one, as the directory has them.
+fn bytes_on_disk(dir: &Path) -> u64 {
+    // What is gathered gets its name last: in this order nothing is counted twice.
+    let lens = ["segments", "staging"].map(|sub| {
+        let files = std::fs::read_dir(dir.join(sub)).unwrap().map(|file| file.unwrap().path());
+        // One that has gone meanwhile takes nothing.
+        let segments = files.filter(|path| path.extension().is_some_and(|extension| extension == "seg"));
+        segments.filter_map(|path| std::fs::metadata(path).ok()).map(|facts| facts.len()).sum::<u64>()
+    });
+    lens.iter().sum()
+}
+
+/// Writes over the names of one writer, and looks at the room now and then: as the store tells it, and as it is.
+fn write_over(at: (&Store, &Path), scale: &Scale, writer: u64, versions: &[AtomicU64], looks: &Mutex<Vec<u64>>) {
+    let (store, dir) = at;
     let (account, mut random) = (store.account("5500001").unwrap(), Random::new(writer));
     let own = scale.names / WRITERS;
     for version in 1..=own * scale.times {
@@ -102,7 +120,8 @@ fn write_over(store: &Store, scale: &Scale, writer: u64, versions: &[AtomicU64],
         versions[name as usize].store(version, Ordering::SeqCst);
         if version.is_multiple_of(LOOK) {
             let stats = store.stats().unwrap();
-            looks.lock().push(stats.total_bytes - stats.spare_bytes);
+            looks.lock().push((stats.total_bytes - stats.spare_bytes).max(bytes_on_disk(dir)));
+            assert!(stats.spare_segments <= SPARES_MAX, "{} spares", stats.spare_segments);
         }
     }
 }
@@ -118,7 +137,7 @@ fn churn(options: StoreOptions, scale: &Scale) -> Figures {
     let live = store.stats().unwrap().live_bytes;
     let versions: Vec<AtomicU64> = (0..scale.names).map(|_| AtomicU64::new(0)).collect();
     let (looks, begun) = (Mutex::new(Vec::new()), Instant::now());
-    in_parallel(|writer| write_over(&store, scale, writer, &versions, &looks));
+    in_parallel(|writer| write_over((&store, dir.path()), scale, writer, &versions, &looks));
     let took = begun.elapsed();
     let account = store.account("5500001").unwrap();
     for name in 0..scale.names {
@@ -144,20 +163,15 @@ fn a_store_that_is_written_over_without_end_keeps_to_its_bound_and_writes_less_t
     let (scale, options) = if is_whole {
         (Scale { names: 20_000, times: 10, segment: 128 << 20 }, Store::options())
     } else {
-        // As those names are to a segment of 128 MiB.
-        let scale = Scale { names: 1280, times: 12, segment: 8 << 20 };
+        let scale = Scale { names: 640, times: 20, segment: 8 << 20 };
         let options = Store::options().segment_len(scale.segment).file_threshold(scale.segment / 4);
         (scale, options)
     };
     let figures = churn(options, &scale);
     println!("{figures}");
     assert!(figures.stats.compacted_bytes > 0 && figures.stats.compacted_bytes < figures.written, "{figures}");
-    // On a machine that is busy, who frees may be slow, and what is written meanwhile is much of segments as small as
-    // the short ones: it may be beyond the bound at times, but not for long, and not by much.
-    let half = scale.segment / 2;
-    assert!(figures.taken(50) <= figures.bound, "{figures}");
-    assert!(figures.taken(90) <= figures.bound + half && figures.taken(100) <= figures.bound + 3 * half, "{figures}");
+    assert!(figures.taken(100) <= figures.bound, "{figures}");
     let [braked, held] = figures.waits;
     // Upkeep has the right to write for moments, but the machine may not let it go on.
-    assert!(braked.0 > 0 && braked.1 == 0 && held.1 <= scale.names * scale.times / 1000, "{figures}");
+    assert!(braked.1 == 0 && held.1 <= scale.names * scale.times / 1000, "{figures}");
 }

@@ -10,6 +10,9 @@ use super::lives::Alive;
 use super::{Catalog, Place, content_hash, content_shard, name_hash, name_shard};
 use crate::digest::{Digest, NameKey};
 
+/// How many rows move before what they have left counts as dead.
+const TOGETHER: usize = 64;
+
 /// What was copied.
 #[derive(Clone)]
 pub(crate) enum Copied {
@@ -31,14 +34,17 @@ pub(crate) struct Move {
 impl Catalog {
     /// Has rows stand where they were copied to; what they leave counts as dead there. The copies are durable.
     pub(crate) fn relocate(&self, moves: &[Move]) {
-        let dead = moves.iter().map(|copy| {
-            // It lives in both until it has moved: neither segment may look empty meanwhile.
-            self.come_alive(copy.alive_at(copy.to));
-            let has_moved = self.relocate_one(copy);
-            copy.alive_at(if has_moved { copy.from } else { copy.to })
-        });
-        let dead: Vec<_> = dead.collect();
-        self.die(dead.into_iter());
+        // What moves counts twice for a moment: that is little of all that is needed.
+        for some in moves.chunks(TOGETHER) {
+            let dead = some.iter().map(|copy| {
+                // It lives in both until it has moved: neither segment may look empty meanwhile.
+                self.come_alive(copy.alive_at(copy.to));
+                let has_moved = self.relocate_one(copy);
+                copy.alive_at(if has_moved { copy.from } else { copy.to })
+            });
+            let dead: Vec<_> = dead.collect();
+            self.die(dead.into_iter());
+        }
     }
 
     fn relocate_one(&self, Move { what, from, to }: &Move) -> bool {

@@ -1,10 +1,11 @@
 //! The brake: who writes faster than room can be made waits for a little, so that the store takes no more of it
 //! than it may.
 //!
-//! It is on while complete segments, and the one that compaction writes, take more than the bound allows, and the one
-//! that is written is nearly full: the next would be too many. Each write then waits until compaction has made room, but
-//! never longer than [`WAIT`]; what lets go of names does not wait. Where compaction finds nothing to free, nobody waits
-//! for it. So on a machine on which compaction hardly comes to run, the store takes more for a while.
+//! The segments may take so many bytes for each that is needed, and two segments (`Log::margin`). So the next one may
+//! begin when with it there are no more than that, and what compaction gathers in its next turn finds room as well.
+//! As long as it may not, and this one is nearly full, each write waits: a little at first, and soon [`WAIT`]; what lets
+//! go of names does not wait. Where compaction finds nothing to free, nobody waits for it. On a machine on which
+//! compaction hardly comes to run, the store takes more for a while.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,16 +17,28 @@ use crate::log::{Log, Tail};
 
 /// Longest that one write waits.
 const WAIT: Duration = Duration::from_millis(90);
+/// From so many thousandths of a segment on, writes wait; and room for the next is made, or else from so many on,
+/// where there are this many segments.
+const BEGIN: u64 = 700;
+const EARLY: u64 = 250;
+const FEW: u64 = 12;
+/// This share of a segment is dead when it is worth compacting.
+const WORTH: u64 = 10;
+/// What is needed is counted while others write: so much of the margin is for that.
+const UNSEEN: u64 = 32;
+/// Room for what compaction writes beside what it copies, as a share of that.
+const BESIDE: u64 = 16;
 
 /// The brake of one store.
 pub(crate) struct Brake {
     /// How many bytes of segments there may be for each that is needed; `None`: nobody makes room but by hand.
     amplification: Option<f64>,
-    /// What complete segments may take though it is beyond the bound: nothing was found to free there.
+    /// What there may be though it is beyond the bound: nothing was found to free there.
     accepted: AtomicU64,
-    /// Complete segments take more than they may.
+    /// The next segment may not begin yet.
     is_beyond: AtomicBool,
-    is_on: AtomicBool,
+    /// How long each write waits, in microseconds.
+    wait_us: AtomicU64,
     pub(crate) waits: Waits,
     /// Guards nothing but the waiting.
     gate: Mutex<()>,
@@ -33,30 +46,97 @@ pub(crate) struct Brake {
 }
 
 /// What the segments take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Taken {
-    /// Bytes of complete ones, and of what compaction is gathering for one.
-    pub(crate) sealed: u64,
+    /// Bytes of the files there are: of complete segments, the active one, what compaction gathers, and what is about
+    /// to go.
+    there: u64,
+    /// Bytes of the next segment.
+    next: u64,
+    /// Bytes that are to be gathered at a time in the turns that free it, beside what is being gathered.
+    turn: u64,
     /// Bytes that are needed, of all.
-    pub(crate) live: u64,
+    live: u64,
+    /// Bytes that there may be in any case.
+    margin: u64,
 }
 
 impl Taken {
     pub(crate) fn of(log: &Log, catalog: &Catalog) -> Taken {
         let lives = catalog.lives();
-        let segments = log.segments();
-        let sealed = segments.iter().filter(|known| known.trailer().is_some()).map(|known| known.len()).sum::<u64>()
-            + log.gathering();
-        let live = segments.iter().filter_map(|known| lives.get(&known.id())).map(|live| live.bytes).sum();
-        Taken { sealed, live }
+        let (segments, beside) = log.present();
+        let live_of = |id: u32| lives.get(&id).map_or(0, |live| live.bytes);
+        let complete = segments.iter().filter(|known| known.trailer().is_some());
+        let complete: Vec<(u64, u64)> = complete.map(|known| (known.len(), live_of(known.id()))).collect();
+        let (next, gathering) = (log.segment_len(), log.gathering());
+        Taken {
+            there: segments.iter().map(|known| known.len()).sum::<u64>() + beside,
+            next,
+            turn: turn_of(&complete, next).saturating_sub(gathering),
+            live: segments.iter().map(|known| live_of(known.id())).sum(),
+            margin: log.margin(),
+        }
     }
 
-    /// What complete segments may take.
-    pub(crate) fn bound(&self, amplification: f64) -> u64 {
+    /// What there may be.
+    fn bound(&self, amplification: f64) -> u64 {
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A bound.
         let bound = (self.live as f64 * amplification) as u64;
-        bound
+        bound + self.margin - self.margin / UNSEEN
     }
+
+    /// What there must be room for when the next segment begins.
+    fn wanted(&self) -> u64 {
+        self.there + self.next + self.turn
+    }
+
+    /// Bytes that must go before the next segment may begin.
+    pub(crate) fn beyond(&self, amplification: f64) -> u64 {
+        self.wanted().saturating_sub(self.bound(amplification))
+    }
+
+    /// Bytes that compaction may gather now.
+    pub(crate) fn free(&self, amplification: f64) -> u64 {
+        self.bound(amplification).saturating_sub(self.there)
+    }
+
+    /// From which thousandth of a segment on room is to be made for the next one. Of few segments none is compacted
+    /// before it must be: each moment makes much of them dead.
+    pub(crate) fn begin(&self) -> u64 {
+        if self.there >= FEW * self.next { EARLY } else { BEGIN }
+    }
+}
+
+/// The most bytes that compaction writes at a time when it frees one segment, taking first what costs least. Given
+/// the length of each, and what is alive in it.
+fn turn_of(lens: &[(u64, u64)], segment_len: u64) -> u64 {
+    let mut worth: Vec<(u64, u64)> = lens
+        .iter()
+        .map(|(len, live)| (len.saturating_sub(*live), *live))
+        .zip(lens)
+        .filter(|((dead, _), (len, _))| *dead >= len / WORTH)
+        .map(|(known, _)| known)
+        .collect();
+    worth.sort_unstable_by_key(|(dead, live)| live * 1000 / (*dead).max(1));
+    let (mut freed, mut most) = (0, 0);
+    for (dead, live) in worth {
+        if freed >= segment_len {
+            break;
+        }
+        freed += dead;
+        most = most.max(live + live / BESIDE);
+    }
+    most.min(segment_len)
+}
+
+/// How long each write waits while the next segment may not begin and so many thousandths of this one are written.
+fn wait_at(fill: u64) -> Duration {
+    let whole = 1000 - BEGIN;
+    let way = fill.saturating_sub(BEGIN).min(whole);
+    // Eight times the second power: little at first, all of it from a third of the way on.
+    let part = 8 * way.pow(2);
+    let wait_us = u64::try_from(WAIT.as_micros()).unwrap_or(u64::MAX);
+    Duration::from_micros((wait_us * part / whole.pow(2)).min(wait_us))
 }
 
 impl Brake {
@@ -65,7 +145,7 @@ impl Brake {
             amplification,
             accepted: AtomicU64::new(0),
             is_beyond: AtomicBool::new(false),
-            is_on: AtomicBool::new(false),
+            wait_us: AtomicU64::new(0),
             waits: Waits::default(),
             gate: Mutex::new(()),
             released: Condvar::new(),
@@ -76,36 +156,35 @@ impl Brake {
     pub(super) fn pass(&self) {
         if self.is_on() {
             let mut gate = self.gate.lock();
-            if self.is_on() {
+            let wait = Duration::from_micros(self.wait_us.load(Ordering::Acquire));
+            if wait > Duration::ZERO {
                 let begun = Instant::now();
-                self.released.wait_for(&mut gate, WAIT);
+                self.released.wait_for(&mut gate, wait);
                 // What a busy machine takes to go on after that is not the brake's.
-                self.waits.note(begun.elapsed().min(WAIT));
+                self.waits.note(begun.elapsed().min(wait));
             }
         }
     }
 
     /// Whether writes wait.
     pub(crate) fn is_on(&self) -> bool {
-        self.is_on.load(Ordering::Acquire)
+        self.wait_us.load(Ordering::Acquire) > 0
     }
 
     /// Looks how much the segments take: there is one more, or there are fewer.
     pub(crate) fn measure(&self, taken: &Taken) {
         let Some(amplification) = self.amplification else { return };
         let allowed = taken.bound(amplification).max(self.accepted.load(Ordering::Relaxed));
-        let is_beyond = taken.sealed > allowed;
+        let is_beyond = taken.wanted() > allowed;
         self.is_beyond.store(is_beyond, Ordering::Release);
-        if !is_beyond && self.is_on.swap(false, Ordering::AcqRel) {
-            // Behind this lock whoever has looked already sleeps.
-            drop(self.gate.lock());
-            self.released.notify_all();
+        if !is_beyond {
+            self.release();
         }
     }
 
     /// Takes it that no more can be freed than was, until there is a segment more.
-    pub(crate) fn accept(&self, taken: &Taken, segment_len: u64) {
-        self.accepted.store(taken.sealed + segment_len, Ordering::Relaxed);
+    pub(crate) fn accept(&self, taken: &Taken) {
+        self.accepted.store(taken.wanted() + taken.next, Ordering::Relaxed);
         self.measure(taken);
     }
 
@@ -117,8 +196,19 @@ impl Brake {
 
     /// Looks how full the segment is that is written.
     pub(super) fn look(&self, tail: &Tail) {
-        if self.is_beyond.load(Ordering::Acquire) && tail.is_nearly_full() {
-            self.is_on.store(true, Ordering::Release);
+        if self.is_beyond.load(Ordering::Acquire) {
+            self.wait_us.store(wait_at(tail.fill()).as_micros() as u64, Ordering::Release);
+        } else {
+            self.release();
+        }
+    }
+
+    fn release(&self) {
+        if self.wait_us.load(Ordering::Acquire) > 0 {
+            self.wait_us.store(0, Ordering::Release);
+            // Behind this lock whoever has looked already sleeps.
+            drop(self.gate.lock());
+            self.released.notify_all();
         }
     }
 }
@@ -129,21 +219,63 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_what_cannot_be_freed_nor_where_nobody_frees() {
-        let taken = Taken { sealed: 1000, live: 100 };
+        let taken = |there: u64| Taken { there, next: 50, turn: 0, live: 100, margin: 103 };
         let beyond = |brake: &Brake| brake.is_beyond.load(Ordering::Relaxed);
         let by_hand = Brake::new(None);
-        by_hand.measure(&taken);
+        by_hand.measure(&taken(1000));
         assert!(!beyond(&by_hand));
         let brake = Brake::new(Some(1.3));
-        brake.measure(&taken);
+        brake.measure(&taken(1000));
         assert!(beyond(&brake));
-        brake.accept(&taken, 50);
+        brake.accept(&taken(1000));
         assert!(!beyond(&brake));
-        brake.measure(&Taken { sealed: 1051, ..taken });
+        brake.measure(&taken(1051));
         assert!(beyond(&brake));
-        brake.measure(&Taken { sealed: 130, live: 100 });
+        brake.measure(&taken(180));
         assert!(!beyond(&brake));
-        brake.expect_more(&Taken { sealed: 131, live: 100 });
+        brake.expect_more(&taken(181));
         assert!(beyond(&brake), "what was accepted is of another day");
+    }
+
+    #[test]
+    fn what_is_to_be_gathered_has_its_room_before_a_segment_begins() {
+        let brake = Brake::new(Some(1.3));
+        let taken = |turn: u64| Taken { there: 150, next: 50, turn, live: 100, margin: 103 };
+        for (turn, is_beyond) in [(30, false), (31, true)] {
+            brake.measure(&taken(turn));
+            assert_eq!(brake.is_beyond.load(Ordering::Relaxed), is_beyond);
+        }
+        assert_eq!((taken(30).beyond(1.2), taken(30).free(1.2)), (10, 70));
+        // Of those that hold anything dead the best are taken, until a segment is freed.
+        assert_eq!(turn_of(&[(100, 95), (100, 32), (100, 64), (100, 48)], 100), 48 + 48 / BESIDE);
+        assert_eq!(turn_of(&[(100, 0), (100, 64)], 100), 0);
+        assert_eq!(turn_of(&[(100, 100), (100, 91)], 100), 0);
+    }
+
+    #[test]
+    fn room_is_made_late_where_there_are_few_segments() {
+        let taken = |there: u64| Taken { there, next: 50, ..Taken::default() };
+        assert_eq!((taken(599).begin(), taken(600).begin()), (BEGIN, EARLY));
+    }
+
+    #[test]
+    fn writes_wait_the_longer_the_less_is_left_and_never_longer_than_they_may() {
+        let waits: Vec<Duration> = (0..=1000).map(wait_at).collect();
+        assert!(waits.is_sorted() && waits[700].is_zero() && waits[1000] == WAIT && waits[810] == WAIT);
+        assert!(waits[710] < Duration::from_millis(1) && waits[775] == WAIT / 2);
+    }
+
+    #[test]
+    fn who_waits_goes_on_when_there_is_room() {
+        let taken = |there: u64| Taken { there, live: 100, ..Taken::default() };
+        let brake = Brake::new(Some(1.3));
+        brake.measure(&taken(131));
+        brake.wait_us.store(u64::from(u32::MAX), Ordering::Release);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| brake.pass());
+            brake.measure(&taken(130));
+            waiting.join().unwrap();
+        });
+        assert!(!brake.is_on());
     }
 }

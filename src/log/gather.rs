@@ -52,7 +52,7 @@ pub(crate) struct Gathering<'a> {
     count: u32,
     is_named: bool,
     process: u64,
-    /// Bytes that it takes while it is no segment.
+    /// Bytes that are counted for it while it is no segment.
     taken: u64,
 }
 
@@ -88,10 +88,13 @@ impl Log {
         let (predecessor, predecessor_end) = (0, 0);
         let header =
             SegmentHeader { segment, salt, first_sequence: lowest, predecessor, predecessor_end, compacted: true };
+        // Counted before it is there, and until it is not.
+        self.gathering.fetch_add(len, Relaxed);
         let file = match self.allocate_at(&path, len) {
-            Err(error) if error.kind() == ErrorKind::NoSpace => self.take_spare_to(&path, len).map_err(|_| error)?,
-            file => file?,
+            Err(error) if error.kind() == ErrorKind::NoSpace => self.take_spare_to(&path, len).map_err(|_| error),
+            file => file,
         };
+        let file = file.inspect_err(|_| _ = self.gathering.fetch_sub(len, Relaxed))?;
         let mut gathering = Gathering {
             log: self,
             header,
@@ -108,7 +111,6 @@ impl Log {
             process: fork::generation(),
             taken: len,
         };
-        self.gathering.fetch_add(len, Relaxed);
         gathering.buffer.extend_from_slice(&header.encode());
         Ok(gathering)
     }
@@ -290,7 +292,10 @@ impl Gathering<'_> {
             |e| Error::io("sync the directory", &self.log.dir, e).become_kind(ErrorKind::Poisoned, SYNC_FAILED);
         self.log.disk.sync_dir(&self.log.dir).map_err(failed)?;
         let segment = Arc::new(segment);
-        self.log.table.write().insert(segment.id(), segment.clone());
+        let mut table = self.log.table.write();
+        table.insert(segment.id(), segment.clone());
+        self.log.gathering.fetch_sub(std::mem::take(&mut self.taken), Relaxed);
+        drop(table);
         Ok(segment)
     }
 }
@@ -298,9 +303,9 @@ impl Gathering<'_> {
 impl Drop for Gathering<'_> {
     fn drop(&mut self) {
         // A forked child leaves its parent's files alone.
-        self.log.gathering.fetch_sub(self.taken, Relaxed);
         if !self.is_named && self.process == fork::generation() {
             let _ = self.log.disk.unlink(&self.path);
         }
+        self.log.gathering.fetch_sub(self.taken, Relaxed);
     }
 }

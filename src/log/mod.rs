@@ -36,9 +36,13 @@ use record::Kind;
 use segment::{Segment, path_of};
 use spares::Spare;
 
-/// While the log is smaller than this, its segments are small.
+/// While the log is smaller than this, its segments are small, and while it is smaller than that, not large yet. Of few
+/// segments those to compact hold much that is needed: measured with 320 MiB overwritten at random, compaction wrote
+/// 0.8 to 1.6 times what its callers wrote with large ones, and a third of that with these.
 const SMALL_LOG_LEN: u64 = 256 << 20;
+const MEDIUM_LOG_LEN: u64 = 2 << 30;
 const SMALL_SEGMENT_LEN: u64 = 8 << 20;
+const MEDIUM_SEGMENT_LEN: u64 = 32 << 20;
 const LARGE_SEGMENT_LEN: u64 = 128 << 20;
 /// Without a spare in reserve, this share of a segment is kept for deletes.
 const KEPT_SHARE: u64 = 16;
@@ -51,7 +55,8 @@ const SYNC_FAILED: &str = "what was written may not be on the disk; open the sto
 
 /// Whether a segment may begin with this length.
 pub(crate) fn is_whole_segment(len: u64, segment_len: Option<u64>) -> bool {
-    segment_len.map_or([SMALL_SEGMENT_LEN, LARGE_SEGMENT_LEN].contains(&len), |wanted| wanted == len)
+    const ALL: [u64; 3] = [SMALL_SEGMENT_LEN, MEDIUM_SEGMENT_LEN, LARGE_SEGMENT_LEN];
+    segment_len.map_or(ALL.contains(&len), |wanted| wanted == len)
 }
 
 /// A place in the log.
@@ -119,8 +124,10 @@ pub(crate) struct Log {
     tail: Mutex<Tail>,
     /// Guards the list of spares. Never held across I/O.
     spares: Mutex<Vec<Spare>>,
-    /// Bytes that the segments take which compaction writes, and which are none yet.
+    /// Bytes that the segments take which compaction writes, and which are none yet. Goes down with the table.
     gathering: AtomicU64,
+    /// Bytes of the files of segments that were taken out, and are there still. Goes up with the table.
+    leaving: AtomicU64,
     /// Segments that names stand in, and whose files were not there at open, or could not be read. Should one come
     /// back, it counts.
     pub(crate) missing: Vec<u32>,
@@ -177,6 +184,7 @@ impl Log {
             }),
             spares: Mutex::new(spares.collect()),
             gathering: AtomicU64::new(0),
+            leaving: AtomicU64::new(0),
             missing: found.missing,
             first_own: found.next_segment,
             recycles: found.recycles,
@@ -211,10 +219,30 @@ impl Log {
         all
     }
 
+    /// The segments there are at one moment, and the bytes of files that are to be one or were one till now.
+    pub(crate) fn present(&self) -> (Vec<Arc<Segment>>, u64) {
+        let table = self.table.read();
+        (table.values().cloned().collect(), self.gathering() + self.leaving.load(Relaxed))
+    }
+
     /// The length the next segment gets.
     pub(crate) fn segment_len(&self) -> u64 {
-        let total = || self.table.read().values().map(|segment| segment.len()).sum::<u64>();
-        self.segment_len.unwrap_or_else(|| if total() < SMALL_LOG_LEN { SMALL_SEGMENT_LEN } else { LARGE_SEGMENT_LEN })
+        self.segment_len.unwrap_or_else(|| match self.total() {
+            ..SMALL_LOG_LEN => SMALL_SEGMENT_LEN,
+            SMALL_LOG_LEN..MEDIUM_LOG_LEN => MEDIUM_SEGMENT_LEN,
+            _ => LARGE_SEGMENT_LEN,
+        })
+    }
+
+    /// Bytes that the segments may take beside what is needed and its share of dead: two of them, which are large ones
+    /// unless the log is small.
+    pub(crate) fn margin(&self) -> u64 {
+        let is_small = || self.total() < SMALL_LOG_LEN;
+        2 * self.segment_len.unwrap_or_else(|| if is_small() { SMALL_SEGMENT_LEN } else { LARGE_SEGMENT_LEN })
+    }
+
+    fn total(&self) -> u64 {
+        self.table.read().values().map(|segment| segment.len()).sum()
     }
 
     /// Longest record that a segment has room for, its footer left aside.
@@ -387,7 +415,10 @@ impl Log {
     /// Takes a segment nobody needs out of the log: from here on, who looks for it looks its name up
     /// again. Its file goes by [`Log::give_back`].
     pub(crate) fn take_out(&self, id: u32) -> Option<Arc<Segment>> {
-        self.table.write().remove(&id)
+        let mut table = self.table.write();
+        let gone = table.remove(&id);
+        self.leaving.fetch_add(gone.as_ref().map_or(0, |segment| segment.len()), Relaxed);
+        gone
     }
 
     /// Puts a segment in the place of the one of its id: the same records, in another file of the same name.
@@ -451,9 +482,9 @@ impl Tail {
         self.active.as_ref().is_none_or(|active| active.synced == active.end)
     }
 
-    /// Whether little more fits into the active segment.
-    pub(crate) fn is_nearly_full(&self) -> bool {
-        self.active.as_ref().is_some_and(|active| active.end > active.segment.len() / 4 * 3)
+    /// How much of the active segment was written, in thousandths.
+    pub(crate) fn fill(&self) -> u64 {
+        self.active.as_ref().map_or(0, |active| active.end * 1000 / active.segment.len())
     }
 
     /// The rows of the active segment.

@@ -7,6 +7,7 @@
 use std::io::ErrorKind as IoKind;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::format::PAGE;
 use super::segment::{Segment, path_of};
@@ -109,7 +110,8 @@ impl Log {
         let mut numbers = self.tail.lock();
         let begun = numbers.active.as_ref().is_some_and(|active| active.end > active.segment.len() / 4);
         if ready > usize::from(begun) {
-            return Ok(());
+            drop(numbers);
+            return self.give_up_outgrown(wanted);
         }
         let id = numbers.next_segment;
         numbers.next_segment += 1;
@@ -118,6 +120,19 @@ impl Log {
         let spare = self.allocate_spare(&mut scratch, wanted)?;
         self.spares.lock().push(spare);
         Ok(())
+    }
+
+    /// Removes spares of a length that segments had when the log was smaller, or larger.
+    fn give_up_outgrown(&self, wanted: u64) -> Result<()> {
+        loop {
+            let spare = {
+                let mut spares = self.spares.lock();
+                let place = spares.iter().position(|spare| spare.len != wanted);
+                place.map(|place| spares.swap_remove(place))
+            };
+            let Some(spare) = spare else { return Ok(()) };
+            self.disk.unlink(&spare.path).map_err(|e| Error::io("remove", &spare.path, e))?;
+        }
     }
 
     /// Removes a spare, if there is one beyond the reserve; says so.
@@ -140,7 +155,9 @@ impl Log {
     pub(crate) fn give_back(&self, segments: Vec<Arc<Segment>>) -> Result<()> {
         let mut spares = Vec::new();
         for segment in segments {
+            let len = segment.len();
             spares.extend(self.give_back_one(segment, spares.len())?);
+            self.leaving.fetch_sub(len, Relaxed);
         }
         self.sync_dir()?;
         self.spares.lock().extend(spares);

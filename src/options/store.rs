@@ -154,7 +154,7 @@ impl StoreOptions {
     }
 
     /// Bytes of every segment, from 64 KiB to 1 GiB, in whole pages of 4 KiB. Default: 8 MiB while the
-    /// store is under 256 MiB, then 128 MiB.
+    /// store is under 256 MiB, 32 MiB while it is under 2 GiB, then 128 MiB.
     #[must_use]
     pub fn segment_len(mut self, bytes: u64) -> StoreOptions {
         self.segment_len = Some(bytes);
@@ -168,9 +168,20 @@ impl StoreOptions {
         self
     }
 
-    /// How many bytes the segments may take for each byte of them that is needed, at least 1.05. Default 1.3. Beyond
-    /// it, and two segments more, compaction gathers what is needed and frees the rest; under steady overwriting it
-    /// rewrites the more, the closer this is to 1. Spares are bounded apart.
+    /// How many bytes the segments may take for each byte of them that is needed, at least 1.05. Default 1.3. The
+    /// bound under steady overwriting, with background upkeep, is
+    ///
+    /// ```text
+    /// segments <= space_amplification * Stats::live_bytes + margin
+    /// ```
+    ///
+    /// where the margin is two segments of [`StoreOptions::segment_len`]; by default 16 MiB while the store is under
+    /// 256 MiB, and 256 MiB else. Counted are the segments in whole: complete ones, the one that is written, from its
+    /// first byte on, and the one that compaction gathers into while what it was gathered from is still there. Before
+    /// the bound is reached compaction gathers what is needed and frees the rest, and who writes faster waits for it,
+    /// at most 90 ms each time; it rewrites the more, the closer this is to 1. Deleting lowers the bound at once, and the
+    /// segments follow. Not counted are spares, no more than 4 or a sixteenth of the segments, and the files that
+    /// held blobs keep. Segments in which what is needed is damaged stay, whatever the bound.
     #[must_use]
     pub fn space_amplification(mut self, times: f64) -> StoreOptions {
         self.space_amplification = times;

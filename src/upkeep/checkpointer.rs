@@ -16,6 +16,10 @@ use crate::log::{Log, Position};
 const GROWTH: u64 = 8;
 /// and by this many segments.
 const SEGMENTS: u64 = 2;
+/// For compaction, when that copies so many times its length less,
+const WORTH: u64 = 2;
+/// and this share of a segment.
+const LITTLE: u64 = 16;
 
 /// Bytes of a checkpoint written in one go, about.
 const WRITE_LEN: usize = 1 << 20;
@@ -76,6 +80,36 @@ impl Upkeep {
             self.checkpoint_or_none()?;
         }
         Ok(due)
+    }
+
+    /// Whether compaction would copy so much less, with segments that the last checkpoint does not know as complete, or
+    /// the index has not read, that writing it down again is little beside it.
+    pub(super) fn is_checkpoint_worth_it(&self, to_free: u64) -> bool {
+        let len = self.checkpointer.lock().len;
+        let may_leave = self.may_leave();
+        let (lives, segments) = (self.catalog.lives(), self.log.segments());
+        let mut all: Vec<(u64, u64, bool)> = segments
+            .iter()
+            .filter(|segment| segment.trailer().is_some())
+            .map(|segment| {
+                let live = lives.get(&segment.id()).map_or(0, |live| live.bytes);
+                (live, segment.len().saturating_sub(live), may_leave(segment))
+            })
+            .collect();
+        all.sort_unstable_by_key(|(live, dead, _)| live * 1000 / (*dead).max(1));
+        let copied = |some: &mut dyn Iterator<Item = &(u64, u64, bool)>| {
+            let (mut freed, mut copied) = (0, 0);
+            for (live, dead, _) in some {
+                if freed >= to_free {
+                    break;
+                }
+                (freed, copied) = (freed + dead, copied + live);
+            }
+            // What cannot be had is dear.
+            if freed < to_free { u64::MAX } else { copied }
+        };
+        let (with, without) = (copied(&mut all.iter()), copied(&mut all.iter().filter(|(.., may_leave)| *may_leave)));
+        without.saturating_sub(with) > WORTH * len + self.log.segment_len() / LITTLE
     }
 
     fn grown_since(&self, last: &Checkpointer) -> u64 {

@@ -69,9 +69,15 @@ impl Upkeep {
         (room, count_max): (u64, usize),
     ) -> Result<Vec<Victim>> {
         let needed = match effort {
-            Effort::Bound { over, pressed: false } => over + self.log.segment_len() / MORE,
+            Effort::Bound { over, pressed: false, .. } => over + self.log.segment_len() / MORE,
             _ => u64::MAX,
         };
+        // Within the bound, that is; for one segment alone it is gone beyond when none does with less.
+        let within = match effort {
+            Effort::Bound { room, .. } => room,
+            Effort::All { .. } => u64::MAX,
+        };
+        let mut too_large = None;
         // What is in a whole segment may take more where it is gathered: then it is two.
         let is_whole = room == self.log.segment_len();
         let mut batch: Vec<Victim> = Vec::new();
@@ -93,11 +99,16 @@ impl Upkeep {
             let takes = victim.len + victim.texts;
             if victim.gain() < segment.len() / effort.worth() && !self.is_small(&segment) {
                 self.pass_over(compactor, id);
+            } else if len + takes > within {
+                too_large.get_or_insert(victim);
             } else if len + takes <= room || (is_whole && batch.is_empty()) {
                 len += takes;
                 dead += victim.gain();
                 batch.push(victim);
             }
+        }
+        if batch.is_empty() {
+            batch.extend(too_large.filter(|victim| is_whole || frame_len(0) + victim.len + victim.texts <= room));
         }
         Ok(batch)
     }

@@ -40,9 +40,6 @@ use crate::recovery::Damage;
 /// A segment is worth compacting when this share of it is freed, or this when there is no room.
 const WORTH: u64 = 10;
 const WORTH_PRESSED: u64 = 32;
-/// Compaction begins when so many quarters of a segment are taken beyond the bound: of the segments that may come on
-/// top, one is for what is written, and of that one the last half is the time there is to make room.
-const MARGIN_QUARTERS: u64 = 2;
 /// Longest pause after a step.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
@@ -65,8 +62,9 @@ pub struct CompactReport {
 /// How much is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effort {
-    /// As many bytes as are beyond the bound; without room on the disk, whatever is worth it.
-    Bound { over: u64, pressed: bool },
+    /// As many bytes as are beyond the bound, with no more gathered at a time than there is `room` for within it, if
+    /// that will do; without room on the disk, whatever is worth it.
+    Bound { over: u64, room: u64, pressed: bool },
     /// All that is worth it.
     All { pressed: bool },
 }
@@ -127,8 +125,8 @@ impl Effort {
     /// How long to pause after a step that took so long.
     fn pause(self, step: Duration, segment_len: u64) -> Duration {
         let pause = match self {
-            Effort::Bound { over, pressed: false } if over < segment_len => step,
-            Effort::Bound { over, pressed: false } if over < 4 * segment_len => step / 2,
+            Effort::Bound { over, pressed: false, .. } if over < segment_len => step / 2,
+            Effort::Bound { over, pressed: false, .. } if over < 4 * segment_len => step / 4,
             _ => step / 8,
         };
         pause.min(PAUSE_MAX)
@@ -182,7 +180,7 @@ impl Upkeep {
     pub(crate) fn let_go_on_full_disk(&self, request: Request) -> Result<Vec<Done>, Refused> {
         let mut request = request;
         // That compaction fails is no reason not to try the rest.
-        while self.free_the_dead()?.segments > 0 || self.compact_behind(0, true).unwrap_or(false) {
+        while self.free_the_dead()?.segments > 0 || self.compact_behind((0, u64::MAX), true).unwrap_or(false) {
             match self.commit.submit(request) {
                 (Some(again), Err(Refused::Error(error))) if error.kind() == ErrorKind::NoSpace => request = again,
                 (_, answer) => return answer,
@@ -191,31 +189,45 @@ impl Upkeep {
         self.commit.submit(Request { is_last_resort: true, ..request }).1
     }
 
-    /// One turn, when the segments take more than they may, or the disk has no room; says whether something was
-    /// worth it. When nothing is that may leave the log, index and checkpoint are brought along.
+    /// One turn, when the next segment could not begin without the segments taking more than they may, or the disk has
+    /// no room; says whether something was worth it. When nothing is that may leave the log, index and checkpoint are
+    /// brought along.
     pub(super) fn compact_if_needed(&self, pressed: bool) -> Result<bool> {
-        let over = self.bytes_over_bound();
-        if over == 0 && !pressed {
-            self.commit.brake.measure(&Taken::of(&self.log, &self.catalog));
+        let taken = Taken::of(&self.log, &self.catalog);
+        self.commit.brake.measure(&taken);
+        let over = taken.beyond(self.space_amplification);
+        let is_early = over <= self.log.segment_len() && self.log.tail().fill() < taken.begin();
+        if !pressed && (over == 0 || is_early) {
             return Ok(false);
         }
         let outcome = self.compact_within_bound(over, pressed);
         let taken = Taken::of(&self.log, &self.catalog);
         match outcome {
             Ok(true) => self.commit.brake.expect_more(&taken),
-            Ok(false) | Err(_) => self.commit.brake.accept(&taken, self.log.segment_len()),
+            Ok(false) | Err(_) => self.commit.brake.accept(&taken),
         }
         outcome
     }
 
     fn compact_within_bound(&self, over: u64, pressed: bool) -> Result<bool> {
-        if self.compact_behind(over, pressed)? {
+        let is_better_with = over > 0 && !pressed && self.is_checkpoint_worth_it(over);
+        if is_better_with {
+            self.bring_index_along()?;
+            self.checkpoint_or_none()?;
+            self.recycle()?;
+        }
+        let needed = |upkeep: &Upkeep| {
+            let taken = Taken::of(&upkeep.log, &upkeep.catalog);
+            (taken.beyond(upkeep.space_amplification), taken.free(upkeep.space_amplification))
+        };
+        let (over_now, room) = needed(self);
+        if (over > 0 && over_now == 0) || self.compact_behind((over_now, room), pressed)? {
             return Ok(true);
         }
         if over > 0 && (self.bring_index_along()? | self.checkpoint_for_compaction()?) {
             self.recycle()?;
-            let over = self.bytes_over_bound();
-            return Ok(over == 0 || self.compact_behind(over, pressed)?);
+            let (over, room) = needed(self);
+            return Ok(over == 0 || self.compact_behind((over, room), pressed)?);
         }
         Ok(false)
     }
@@ -231,19 +243,11 @@ impl Upkeep {
         Ok(is_behind)
     }
 
-    /// Bytes that the segments take beyond what is to be kept to, what was written of the last one included: there
-    /// is the rest of that to be filled before the bound is reached, and so the time to make room.
-    fn bytes_over_bound(&self) -> u64 {
-        let taken = Taken::of(&self.log, &self.catalog);
-        let active = self.log.tail().position().offset;
-        let allowed = taken.bound(self.space_amplification) + self.log.segment_len() / 4 * MARGIN_QUARTERS;
-        (taken.sealed + active).saturating_sub(allowed)
-    }
-
-    /// One turn behind the scenes; says whether something was worth it.
-    fn compact_behind(&self, over: u64, pressed: bool) -> Result<bool> {
+    /// One turn behind the scenes that frees so many bytes, with no more gathered at a time than there is room for;
+    /// says whether something was worth it.
+    fn compact_behind(&self, (over, room): (u64, u64), pressed: bool) -> Result<bool> {
         let (_span, begun) = Task::Compaction.begin();
-        let outcome = match self.compact(Effort::Bound { over, pressed }) {
+        let outcome = match self.compact(Effort::Bound { over, room, pressed }) {
             Ok(None) => return Ok(false),
             Ok(Some(report)) => Ok(report),
             Err(error) if error.kind() == ErrorKind::Closed => return Err(error),

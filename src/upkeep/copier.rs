@@ -52,10 +52,11 @@ impl Upkeep {
             // Contents first: what is told of names then lies together.
             let (contents, entries): (Vec<_>, Vec<_>) =
                 victim.alive.iter().partition(|survivor| matches!(survivor.what, Copied::Content { .. }));
-            for survivor in contents {
+            // What has died since it was chosen is not copied.
+            for survivor in contents.into_iter().filter(|survivor| self.is_alive(survivor)) {
                 outputs.content(&victim.segment, survivor, breathe)?;
             }
-            for survivor in entries {
+            for survivor in entries.into_iter().filter(|survivor| self.is_alive(survivor)) {
                 let to = outputs.op(&victim.segment, survivor.place.offset, survivor.len, breathe)?;
                 outputs.moved(survivor, to);
             }

@@ -73,7 +73,7 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How often the index is pushed to the disk while it changes.
 const INDEX_FLUSH: Duration = Duration::from_secs(1);
 /// Each time so much of a segment was written, it is looked whether something is worth compacting.
-const COMPACTION_SHARE: u64 = 8;
+const COMPACTION_SHARE: u64 = 16;
 /// How often a full disk is tried again.
 const FULL: Duration = Duration::from_secs(1);
 
@@ -200,8 +200,8 @@ struct Rounds {
     compacted: u64,
     /// When the disk had no room for a checkpoint.
     full: Option<Instant>,
-    /// There is more to erase at once.
-    is_erasing: bool,
+    /// There is more to erase, or to compact, at once.
+    is_busy: bool,
 }
 
 /// The parts upkeep works on.
@@ -283,12 +283,12 @@ impl Upkeep {
 
     fn run(&self) {
         let now = Instant::now();
-        let mut rounds = Rounds { flushed: now, swept: None, compacted: 0, full: None, is_erasing: false };
+        let mut rounds = Rounds { flushed: now, swept: None, compacted: 0, full: None, is_busy: false };
         loop {
             let next = self.sweeper.lock().next_due(&self.log, &self.catalog, self.clock.now_ms());
             let longest = if self.commit.is_behind() { self.os_sync_interval.min(IDLE) } else { IDLE };
             let longest = self.renewal_waits(longest);
-            let longest = if std::mem::take(&mut rounds.is_erasing) { Duration::ZERO } else { longest };
+            let longest = if std::mem::take(&mut rounds.is_busy) { Duration::ZERO } else { longest };
             let rest = rounds.swept.map_or(Duration::ZERO, |then| SWEEP.saturating_sub(then.elapsed()));
             if !self.signal.sleep(next.map_or(longest, |ms| longest.min(Duration::from_millis(ms).max(rest)))) {
                 return;
@@ -352,7 +352,7 @@ impl Upkeep {
         let written = self.log.counters.bytes_written.load(Ordering::Relaxed);
         if written - rounds.compacted >= self.log.segment_len() / COMPACTION_SHARE || is_pressed {
             match self.compact_if_needed(is_pressed) {
-                Ok(true) => {}
+                Ok(true) => rounds.is_busy = true,
                 Ok(false) => rounds.compacted = written,
                 Err(error) => {
                     rounds.compacted = written;
@@ -361,7 +361,7 @@ impl Upkeep {
             }
         }
         let erased = self.erase_if_due();
-        rounds.is_erasing = matches!(erased, Ok(true));
+        rounds.is_busy |= matches!(erased, Ok(true));
         self.note(erased.map(drop));
     }
 

@@ -92,6 +92,17 @@ impl Upkeep {
         Ok(Victim { segment, alive, ends, len, texts, ends_len: 0, lowest })
     }
 
+    /// Whether something stands where it was found still.
+    pub(super) fn is_alive(&self, Survivor { place, what, .. }: &Survivor) -> bool {
+        match what {
+            Copied::Entry { key, sequence } => self.stands_at(*key, *sequence, *place),
+            Copied::Content { digest, scope, .. } => {
+                self.catalog.content_of(digest, *scope).is_some_and(|known| known.place == *place)
+            }
+            Copied::Policy { account } => account.state.lock().policy.is_some_and(|known| known.place == *place),
+        }
+    }
+
     fn stands_at(&self, key: NameKey, sequence: u64, place: Place) -> bool {
         self.catalog.name(key).is_some_and(|row| row.sequence == sequence && row.place == place)
     }

@@ -57,7 +57,7 @@ impl Upkeep {
         if eraser.pass.is_none() && !self.is_due(&mut eraser, within)? {
             return Ok(false);
         }
-        self.step(&mut eraser, Effort::Bound { over: 0, pressed: false }).map(|done| done.is_none())
+        self.step(&mut eraser, Effort::Bound { over: 0, room: u64::MAX, pressed: false }).map(|done| done.is_none())
     }
 
     /// Erases what is due, after a sweep by hand.
