@@ -24,7 +24,6 @@ use url::{Host, Url};
 
 use crate::config::Fetch;
 use crate::server::Stream;
-use crate::tls;
 
 /// Redirects that are followed.
 const REDIRECTS_MAX: usize = 5;
@@ -177,7 +176,7 @@ async fn connect(target: &Target, config: &Fetch) -> Fetching<Stream> {
         }
     }
     let stream: Stream = Box::new(stream?);
-    if url.scheme() == "http" { Ok(stream) } else { tls::connect(host, stream).await }
+    if url.scheme() == "http" { Ok(stream) } else { config.trust.connect(host, stream).await }
 }
 
 async fn receive(headers: &HeaderMap, mut body: Incoming, bytes_max: u64, url: &Url) -> Fetching<Origin> {
@@ -253,7 +252,12 @@ mod tests {
 
     fn config(hosts: Option<&[&str]>) -> Fetch {
         let hosts = hosts.map(|hosts| hosts.iter().map(|&host| host.to_owned()).collect());
-        Fetch { hosts, private_addresses: false, time: std::time::Duration::from_secs(30) }
+        Fetch {
+            hosts,
+            private_addresses: false,
+            trust: crate::tls::Trust::default(),
+            time: std::time::Duration::from_secs(30),
+        }
     }
 
     fn target(url: &str, config: &Fetch) -> Fetching<Target> {

@@ -34,6 +34,11 @@ impl Secret {
         self.0.as_bytes()
     }
 
+    /// Whether both are the same.
+    pub(crate) fn equals(&self, other: &Secret) -> bool {
+        self.is(&other.0)
+    }
+
     /// Whether there is nothing to keep.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,17 +1,18 @@
 //! The configuration as it stands in its file: TOML, every table and field named, mistakes told with their line.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
-use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::fetch::FetchTable;
+use super::limits::{LimitsTable, Number};
 use super::signing::SigningTable;
 use super::{
-    Access, BandwidthUser, Config, ConfigError, Content, Fetch, Limits, Listen, Log, MessageBirdKey, NativeToken,
-    Overrides, Tls, TwilioAccount,
+    Access, BandwidthUser, Config, ConfigError, Content, Listen, Log, MessageBirdKey, NativeToken, Overrides, Tls,
+    TwilioAccount,
 };
 use crate::secret::Secret;
 
@@ -40,7 +41,7 @@ struct File {
     limits: LimitsTable,
     #[serde(default)]
     content: ContentTable,
-    tls: Option<TlsTable>,
+    tls: Option<Spanned<TlsTable>>,
     #[serde(default)]
     log: LogTable,
 }
@@ -82,15 +83,6 @@ struct AccountTable {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FetchTable {
-    hosts: Option<Vec<String>>,
-    #[serde(default)]
-    private_addresses: bool,
-    secs: Option<u64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct MessageBird {
     #[serde(default)]
     keys: Vec<Spanned<KeyTable>>,
@@ -121,25 +113,6 @@ struct TokenTable {
     accounts: Option<Vec<String>>,
     #[serde(default)]
     access: Access,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LimitsTable {
-    bandwidth_bytes: Option<u64>,
-    bandwidth_ttl_secs: Option<u64>,
-    twilio_media: Option<u64>,
-    twilio_bytes: Option<u64>,
-    twilio_link_secs: Option<u64>,
-    messagebird_bytes: Option<u64>,
-    native_bytes: Option<u64>,
-    native_batch_bytes: Option<u64>,
-    header_bytes: Option<Spanned<usize>>,
-    connections: Option<Spanned<usize>>,
-    header_secs: Option<u64>,
-    stall_secs: Option<u64>,
-    body_secs: Option<u64>,
-    shutdown_secs: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -185,8 +158,25 @@ impl Reading<'_> {
     }
 
     /// A path in the file, read from beside it.
-    fn beside(&self, path: &str) -> std::path::PathBuf {
+    pub(super) fn beside(&self, path: &str) -> std::path::PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    /// A number, or what stands in its place; `within` is what makes sense.
+    pub(super) fn number(
+        &self,
+        field: &str,
+        given: Number,
+        within: RangeInclusive<u64>,
+        default: u64,
+    ) -> Result<u64, ConfigError> {
+        match given {
+            Some(given) if !within.contains(given.get_ref()) => {
+                let (least, most, found) = (within.start(), within.end(), given.get_ref());
+                Err(self.wrong(Some(given.span()), format!("`{field}` is {least} to {most}, not {found}")))
+            }
+            given => Ok(given.map_or(default, Spanned::into_inner)),
+        }
     }
 
     /// A secret that stands in the file itself, or in one of its own whose last line break does not count.
@@ -276,14 +266,26 @@ impl Reading<'_> {
         accounts.collect()
     }
 
-    fn messagebird(&self, keys: Vec<Spanned<KeyTable>>) -> Result<Vec<MessageBirdKey>, ConfigError> {
-        let keys = keys.into_iter().map(|key| {
-            let (span, key) = (key.span(), key.into_inner());
-            let secret = self.secret(&span, "key", key.key, key.key_file.as_deref())?;
-            self.account(&span, &key.account)?;
-            Ok(MessageBirdKey { key: secret, account: key.account, restricted: key.restricted })
-        });
-        keys.collect()
+    fn messagebird(&self, tables: Vec<Spanned<KeyTable>>) -> Result<Vec<MessageBirdKey>, ConfigError> {
+        let mut keys: Vec<MessageBirdKey> = Vec::new();
+        for table in tables {
+            let (span, table) = (table.span(), table.into_inner());
+            let key = self.secret(&span, "key", table.key, table.key_file.as_deref())?;
+            self.account(&span, &table.account)?;
+            if keys.iter().any(|known| known.key.equals(&key)) {
+                return Err(self.wrong(Some(span), "this key stands above already: a key belongs to one account"));
+            }
+            keys.push(MessageBirdKey { key, account: table.account, restricted: table.restricted });
+        }
+        Ok(keys)
+    }
+
+    /// Certificate and key must be there and fit when the file is read.
+    fn tls(&self, table: &Spanned<TlsTable>) -> Result<Tls, ConfigError> {
+        let TlsTable { certificate, key } = table.get_ref();
+        let tls = Tls { certificate: self.beside(certificate), key: self.beside(key) };
+        crate::tls::check(&tls).map_err(|message| self.wrong(Some(table.span()), message))?;
+        Ok(tls)
     }
 
     fn native(&self, tokens: Vec<Spanned<TokenTable>>) -> Result<Vec<NativeToken>, ConfigError> {
@@ -307,32 +309,6 @@ impl Reading<'_> {
         });
         tokens.collect()
     }
-
-    fn limits(&self, table: LimitsTable) -> Result<Limits, ConfigError> {
-        let secs = |given: Option<u64>, default: u64| Duration::from_secs(given.unwrap_or(default));
-        let at_least = |field: &str, given: Option<Spanned<usize>>, least: usize, default: usize| match given {
-            Some(given) if *given.get_ref() < least => {
-                Err(self.wrong(Some(given.span()), format!("`{field}` is {least} at least")))
-            }
-            given => Ok(given.map_or(default, Spanned::into_inner)),
-        };
-        Ok(Limits {
-            bandwidth_bytes: table.bandwidth_bytes.unwrap_or(3_932_160),
-            bandwidth_ttl: secs(table.bandwidth_ttl_secs, 48 * 3600),
-            twilio_media: table.twilio_media.unwrap_or(10),
-            twilio_bytes: table.twilio_bytes.unwrap_or(5_242_880),
-            twilio_link: secs(table.twilio_link_secs, 4 * 3600),
-            messagebird_bytes: table.messagebird_bytes.unwrap_or(104_857_600),
-            native_bytes: table.native_bytes.unwrap_or(mediacask::limits::BLOB_LEN_MAX),
-            native_batch_bytes: table.native_batch_bytes.unwrap_or(32 << 20),
-            header_bytes: at_least("header_bytes", table.header_bytes, 8192, 64 << 10)?,
-            connections: at_least("connections", table.connections, 1, 4096)?,
-            header_time: secs(table.header_secs, 30),
-            stall_time: secs(table.stall_secs, 75),
-            body_time: secs(table.body_secs, 3600),
-            shutdown_time: secs(table.shutdown_secs, 30),
-        })
-    }
 }
 
 pub(super) fn parse(text: &str, path: &Path, overrides: &Overrides) -> Result<Config, ConfigError> {
@@ -348,23 +324,18 @@ pub(super) fn parse(text: &str, path: &Path, overrides: &Overrides) -> Result<Co
         (None, Some(given)) => Some(reading.public_base(given.get_ref(), Some(given.span()))?),
         (None, None) => None,
     };
-    let fetch = file.twilio.fetch;
     Ok(Config {
         listen,
         public_base,
         bandwidth: reading.bandwidth(file.bandwidth.users)?,
         twilio: reading.twilio(file.twilio.accounts)?,
-        fetch: Fetch {
-            hosts: fetch.hosts,
-            private_addresses: fetch.private_addresses,
-            time: Duration::from_secs(fetch.secs.unwrap_or(30)),
-        },
+        fetch: file.twilio.fetch.read(&reading)?,
         messagebird: reading.messagebird(file.messagebird.keys)?,
         native: reading.native(file.native.tokens)?,
         signer: file.signing.read(&reading)?,
-        limits: reading.limits(file.limits)?,
+        limits: file.limits.read(&reading)?,
         content: Content { active_inline: file.content.active_inline },
-        tls: file.tls.map(|tls| Tls { certificate: reading.beside(&tls.certificate), key: reading.beside(&tls.key) }),
+        tls: file.tls.map(|tls| reading.tls(&tls)).transpose()?,
         log: match file.log.requests {
             LogFormat::Text => Log::Text,
             LogFormat::Json => Log::Json,
@@ -375,6 +346,8 @@ pub(super) fn parse(text: &str, path: &Path, overrides: &Overrides) -> Result<Co
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn parsed(text: &str) -> Result<Config, String> {
@@ -386,7 +359,7 @@ mod tests {
         for (text, message) in [
             ("\nlisten = \"localhost\"\n", "gateway.toml:2: `listen` is"),
             ("a = \n", "gateway.toml:1: "),
-            ("[limits]\nheader_bytes = 5\n", "gateway.toml:2: `header_bytes` is 8192"),
+            ("[limits]\nheader_bytes = 5\n", "gateway.toml:2: `header_bytes` is 8192 to 16777216, not 5"),
             ("[[bandwidth.users]]\nusername = \"u\"\naccount = \"1\"\n", "gateway.toml:1: give either `password`"),
             (
                 "\n\n[[twilio.accounts]]\nsid = \"AC1\"\nauth_token = \"t\"\n",
@@ -408,10 +381,68 @@ mod tests {
                 "gateway.toml:2: `secret` is 32 random bytes in 64 hexadecimal digits",
             ),
             ("[[native.tokens]]\ntoken = \"t\"\naccess = \"all\"\n", "gateway.toml:3: unknown variant `all`"),
+            (
+                "[[messagebird.keys]]\nkey = \"k\"\naccount = \"m\"\n[[messagebird.keys]]\nkey = \"k\"\naccount = \"n\"\n",
+                "gateway.toml:4: this key stands above already",
+            ),
+            (
+                "[twilio.fetch]\nhosts = [\n\"a.example\",\n\"https://b.example\"]\n",
+                "gateway.toml:4: a host is a name or an address",
+            ),
+            ("[twilio.fetch]\nsecs = 0\n", "gateway.toml:2: `secs` is 1 to 31622400, not 0"),
         ] {
             let found = parsed(text).unwrap_err();
             assert!(found.starts_with(message), "{found:?} is not {message:?}");
         }
+    }
+
+    #[test]
+    fn what_every_request_would_be_refused_for_is_refused_at_once() {
+        for (field, least, most) in [
+            ("bandwidth_bytes", 0, 5 << 30),
+            ("bandwidth_ttl_secs", 1, 100 * 366 * 24 * 3600),
+            ("twilio_media", 0, 1000),
+            ("twilio_bytes", 0, 5 << 30),
+            ("twilio_link_secs", 1, 7 * 24 * 3600),
+            ("messagebird_bytes", 0, 5 << 30),
+            ("native_bytes", 0, 5 << 30),
+            ("header_bytes", 8192, 16 << 20),
+            ("connections", 1, 1 << 20),
+            ("header_secs", 1, 366 * 24 * 3600),
+            ("stall_secs", 1, 366 * 24 * 3600),
+            ("body_secs", 1, 366 * 24 * 3600),
+            ("shutdown_secs", 0, 366 * 24 * 3600),
+        ] {
+            let with = |number: i64| parsed(&format!("\n[limits]\n{field} = {number}\n"));
+            for sound in [least, most] {
+                assert!(with(sound).is_ok(), "{field} = {sound}: {:?}", with(sound).err());
+            }
+            for wrong in [most + 1, i64::MAX] {
+                let message = format!("gateway.toml:3: `{field}` is {least} to {most}, not {wrong}");
+                assert_eq!(with(wrong).unwrap_err(), message);
+            }
+            let found = with(least - 1).unwrap_err();
+            assert!(found.starts_with("gateway.toml:3: "), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_cannot_be_used_is_told_with_the_line_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("empty.pem"), "nothing\n").unwrap();
+        let parsed = |text: &str| parse(text, &dir.path().join("gateway.toml"), &Overrides::default()).unwrap_err();
+        let tls = parsed("\n[tls]\ncertificate = \"absent.pem\"\nkey = \"absent.pem\"\n").to_string();
+        let roots = parsed("[twilio.fetch]\nroots = \"empty.pem\"\n").to_string();
+        let (tls_says, roots_say) = if cfg!(feature = "tls") {
+            ("absent.pem is no PEM file that can be used", "empty.pem is no PEM file that can be used")
+        } else {
+            (
+                "this build has no TLS: build it with the feature `tls`, or take the table [tls] away",
+                "this build has no TLS",
+            )
+        };
+        assert!(tls.contains("gateway.toml:2: ") && tls.contains(tls_says), "{tls}");
+        assert!(roots.contains("gateway.toml:2: ") && roots.contains(roots_say), "{roots}");
     }
 
     #[test]

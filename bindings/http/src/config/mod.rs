@@ -1,10 +1,13 @@
 //! The configuration: what the gateway listens on, who may do what, and how much of it.
 //!
-//! `file.rs` reads it from TOML and answers mistakes with file and line; here is what is left when all was checked.
+//! `file.rs` reads it from TOML, two of its tables by `limits.rs` and `fetch.rs`, and answers mistakes with file and
+//! line; here is what is left when all was checked.
 //! A running gateway holds one [`Config`] at a time, each request the one that was current when it came, and SIGHUP
 //! brings a new one. Secrets are of a type that shows nothing.
 
+mod fetch;
 mod file;
+mod limits;
 mod signing;
 
 use std::fmt;
@@ -12,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::secret::Secret;
+use crate::tls::Trust;
 
 /// What a gateway is told to do, checked.
 #[derive(Clone, Debug)]
@@ -122,6 +126,8 @@ pub struct Fetch {
     pub hosts: Option<Vec<String>>,
     /// Whether addresses of private networks and of this machine may be asked.
     pub private_addresses: bool,
+    /// Whose certificates are trusted there.
+    pub(crate) trust: Trust,
     /// How long one of them may take.
     pub time: Duration,
 }

@@ -122,7 +122,7 @@ async fn gather(asked: &Asked<'_>, urls: &[Url]) -> Answer<Vec<Part>> {
     Ok(parts)
 }
 
-/// Stores all media of the message at once, and what was fetched beside them.
+/// Stores all media of the message at once; then what was fetched, to ask the origin about the next time.
 async fn store(asked: &Asked<'_>, message: &str, parts: Vec<Part>) -> Answer<()> {
     if parts.is_empty() {
         return Ok(());
@@ -132,24 +132,44 @@ async fn store(asked: &Asked<'_>, message: &str, parts: Vec<Part>) -> Answer<()>
     names.sort_unstable();
     let (media, limit) = (asked.media.clone(), asked.limit(message));
     let store = move || -> mediacask::Result<Option<()>> {
-        let mut batch = media.batch();
-        for (name, part) in names.iter().zip(&parts) {
-            let Some((content, content_type, validators)) = contents(&media, part)? else { return Ok(None) };
+        let (mut batch, mut beside) = (media.batch(), Vec::new());
+        for (name, part) in names.iter().zip(parts) {
+            let Some((content, content_type, validators)) = contents(&media, &part)? else { return Ok(None) };
             let options = PutOptions::new().content_type(&content_type).if_absent().prefix_limit(limit.clone());
-            if validators.are_there() {
-                let mut options = PutOptions::new().content_type(&content_type).ttl(KEPT);
-                for (key, value) in [(ETAG, validators.etag), (LAST_MODIFIED, validators.last_modified)] {
-                    options = value.into_iter().fold(options, |options, value| options.metadata(key, value));
-                }
-                batch.put(&part.kept, content.clone(), &options)?;
-            }
             batch.put(name, content, &options)?;
+            if validators.are_there() {
+                beside.push((part, content_type, validators));
+            }
         }
-        batch.commit().map(|_| Some(()))
+        batch.commit()?;
+        // The message is whole: what cannot be kept is fetched in full once more, and that is all.
+        if let Err(error) = keep(&media, beside) {
+            tracing::warn!(target: "mediacask_http", "what was fetched is not kept: {error}");
+        }
+        Ok(Some(()))
     };
     // What was to be used again ended while the origin was asked.
     let gone = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "what was fetched before is gone; ask again");
     asked.gateway.write(store).await??.ok_or_else(gone)
+}
+
+/// Keeps what was fetched with its validators, under the digest of its URL.
+fn keep(media: &Account, parts: Vec<(Part, String, Validators)>) -> mediacask::Result<()> {
+    let mut batch = media.batch();
+    for (part, content_type, validators) in parts {
+        let mut options = PutOptions::new().content_type(content_type).ttl(KEPT);
+        for (key, value) in [(ETAG, validators.etag), (LAST_MODIFIED, validators.last_modified)] {
+            options = value.into_iter().fold(options, |options, value| options.metadata(key, value));
+        }
+        match part.content {
+            Content::New(fetched) => batch.put(&part.kept, fetched.content, &options)?,
+            Content::Kept => match media.get(&part.kept)? {
+                Some(blob) => batch.put(&part.kept, blob.to_vec(), &options)?,
+                None => continue,
+            },
+        };
+    }
+    batch.commit().map(drop)
 }
 
 /// The bytes of a part, their type, and what to ask the origin with the next time; `None` when they are gone.

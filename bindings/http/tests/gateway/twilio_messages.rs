@@ -197,6 +197,55 @@ fn nobody_is_asked_but_who_may_be() {
     assert_eq!(create(&allowed, &[("To", "+1"), ("MediaUrl", &here)]).status, 201);
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn by_https_media_come_from_those_whose_certificate_can_be_traced_to_a_root() {
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gateway/tls");
+    let trusting = Twilio::with(A, &format!("{HERE}roots = \"{here}/root.pem\"\n"));
+    let origin = Origin::start_tls("origin", |_| answer("200 OK", "Content-Type: image/png\r\n", b"by tls"));
+    let url = origin.url("/a.png");
+    let message = create(&trusting, &[("To", "+1"), ("MediaUrl", &url)]);
+    assert_eq!(message.status, 201, "{message:?}");
+    let list = trusting.get(message.json()["subresource_uris"]["media"].as_str().unwrap()).json();
+    let content = trusting.get(list["media_list"][0]["uri"].as_str().unwrap().strip_suffix(".json").unwrap());
+    assert_eq!((content.body.as_slice(), content.header("content-type")), (&b"by tls"[..], Some("image/png")));
+    assert!(origin.asked()[0].starts_with("GET /a.png HTTP/1.1"), "{:?}", origin.asked());
+
+    // Without the root nobody vouches for it; with it, still not for another host, an old one, or one that nobody signed.
+    let cautious = Twilio::with(A, HERE);
+    let refused = |twilio: &Twilio, url: &str, why: &str| {
+        let names = names(twilio);
+        let reply = create(twilio, &[("To", "+1"), ("MediaUrl", url)]);
+        is_refused(&reply, 400, 20001);
+        let message = reply.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("cannot be reached by TLS") && message.contains(why), "{message}");
+        assert_eq!(self::names(twilio), names);
+    };
+    refused(&cautious, &url, "UnknownIssuer");
+    assert_eq!(origin.asked().len(), 1, "it was told nothing");
+    for (certificate, why) in
+        [("elsewhere", "not valid for name"), ("expired", "certificate expired"), ("certificate", "UnknownIssuer")]
+    {
+        let origin = Origin::start_tls(certificate, |_| answer("200 OK", "", b"x"));
+        refused(&trusting, &origin.url("/"), why);
+        assert_eq!(origin.asked(), Vec::<String>::new(), "{certificate}");
+    }
+}
+
+#[test]
+fn what_is_too_long_to_be_kept_is_only_fetched_again() {
+    let tag = format!("ETag: \"{}\"\r\n", "x".repeat(9000));
+    let origin = Origin::start(move |_| answer("200 OK", &tag, b"medium"));
+    let twilio = Twilio::with(A, HERE);
+    let url = origin.url("/");
+    for _ in 0..2 {
+        let reply = create(&twilio, &[("To", "+1"), ("MediaUrl", &url)]);
+        assert_eq!(reply.status, 201, "{reply:?}");
+    }
+    assert_eq!(names(&twilio).len(), 2, "the media, and nothing beside");
+    assert!(!origin.asked()[1].to_ascii_lowercase().contains("if-none-match"));
+}
+
 #[test]
 fn redirects_stay_on_their_host_and_come_to_an_end() {
     let other = Origin::start(|_| answer("200 OK", "", b"elsewhere"));
