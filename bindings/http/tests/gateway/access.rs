@@ -90,3 +90,40 @@ fn unknown_routes_and_methods_are_refused_in_the_shape_of_their_api() {
         assert_eq!(served.send("GET", path, &headers, None).status, 404, "{path}");
     }
 }
+
+#[test]
+fn what_is_right_at_one_api_is_nothing_at_the_others() {
+    let sid = "AC11111111111111111111111111111111";
+    let served = Served::start(&format!(
+        "{BANDWIDTH}[[twilio.accounts]]\nsid = \"{sid}\"\nauth_token = \"twtoken1\"\nprotect_media = true\n\
+         [[messagebird.keys]]\nkey = \"key1\"\naccount = \"5500001\"\nrestricted = true\n"
+    ));
+    let right = [basic("bwuser", "bwpass"), basic(sid, "twtoken1"), "AccessKey key1".to_owned()];
+    let send = |method: &str, path: &str, authorization: &str, body: Option<&[u8]>| {
+        let headers = [("Authorization", authorization), ("Content-Type", "text/plain")];
+        served.send(method, path, &headers, body)
+    };
+    // The same account by name at two of them, the same bytes at all.
+    let bandwidth = "/api/v2/users/5500001/media/a".to_owned();
+    assert_eq!(send("PUT", &bandwidth, &right[0], Some(b"x")).status, 204);
+    let media = format!("/2010-04-01/Accounts/{sid}/Messages/MMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/Media");
+    let stored = send("POST", &media, &right[1], Some(b"x"));
+    let twilio = format!("{media}/{}", stored.json()["sid"].as_str().unwrap());
+    let stored = send("POST", "/v1/files", &right[2], Some(b"x"));
+    let messagebird = format!("/v1/files/{}", stored.json()["id"].as_str().unwrap());
+    for (at, path) in [bandwidth, twilio, messagebird].iter().enumerate() {
+        for (of, authorization) in right.iter().enumerate() {
+            for method in ["GET", "HEAD", "DELETE"] {
+                if of != at {
+                    assert_eq!(
+                        send(method, path, authorization, None).status,
+                        401,
+                        "{method} {path} by {authorization}"
+                    );
+                }
+            }
+        }
+        assert!(matches!(send("GET", path, &right[at], None).status, 200 | 307), "{path}");
+    }
+    assert_eq!(served.store.stats().unwrap().names, 3);
+}

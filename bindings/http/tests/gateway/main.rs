@@ -4,6 +4,7 @@
 mod access;
 mod bandwidth;
 mod conformance;
+mod contract;
 mod framing;
 mod links;
 mod messagebird;

@@ -89,6 +89,18 @@ fn a_body_has_its_time_and_no_more() {
 }
 
 #[test]
+fn the_head_of_a_request_is_as_long_as_the_operator_says() {
+    let served = Served::start(&format!("{BANDWIDTH}[limits]\nheader_bytes = 8192\n"));
+    let authorization = basic("bwuser", "bwpass");
+    let status = |len: usize| {
+        let long = "x".repeat(len);
+        served.send("GET", PATH, &[("Authorization", &authorization), ("X-Long", &long)], None).status
+    };
+    assert_eq!((status(7000), status(9000)), (404, 431));
+    assert_eq!(status(7000), 404, "and goes on");
+}
+
+#[test]
 fn connections_beyond_the_limit_wait_for_their_turn() {
     let served = Served::start(&format!("{BANDWIDTH}[limits]\nconnections = 2\n"));
     let (mut first, second) = (served.connect(), served.connect());

@@ -195,6 +195,62 @@ fn served_content_is_harmless() {
 }
 
 #[test]
+fn an_upload_without_a_type_is_bytes() {
+    let media = Media::new();
+    for headers in [vec![], vec![("Content-Type", "")]] {
+        assert_eq!(media.send("PUT", "/a", &headers, Some(b"bytes")).status, 204);
+        assert_eq!(media.get("/a").header("content-type"), Some("application/octet-stream"), "{headers:?}");
+    }
+}
+
+#[test]
+fn nothing_that_is_stored_begins_a_header_of_its_own() {
+    let media = Media::new();
+    let account = media.served.store.account("bandwidth:5500001").unwrap();
+    // By another face of the store: no HTTP client could say these.
+    for (n, evil) in
+        ["\r\nX-Evil: 1", "\nX-Evil: 1", "\rX-Evil: 1", "\r\n\r\n<script>", "\0", "\u{7f}"].iter().enumerate()
+    {
+        let with = |text: &str| format!("{text}{evil}");
+        let options = mediacask::PutOptions::new()
+            .content_type(with("image/png"))
+            .cache_control(with("no-store"))
+            .content_disposition(with("attachment; filename=a"));
+        account.put("a", format!("bytes {n}"), &options).unwrap();
+        let mut wire = media.served.connect();
+        for method in ["GET", "HEAD"] {
+            let path = "/api/v2/users/5500001/media/a";
+            wire.request(method, path, &[("Authorization", &media.authorization)], None);
+            let reply = wire.reply(method);
+            assert_eq!(
+                (reply.status, reply.header("content-type")),
+                (200, Some("application/octet-stream")),
+                "{evil:?}"
+            );
+            for name in ["x-evil", "cache-control", "content-disposition"] {
+                assert_eq!(reply.header(name), None, "{evil:?}");
+            }
+            assert_eq!(reply.header("content-length"), Some("7"));
+            assert!(method == "HEAD" || reply.body == format!("bytes {n}").as_bytes());
+        }
+    }
+    // An active type is active, whatever stands behind it.
+    account.put("a", "<p>", &mediacask::PutOptions::new().content_type("text/html; charset=\u{e9}")).unwrap();
+    assert_eq!(media.get("/a").header("content-disposition"), Some("attachment"));
+}
+
+#[test]
+fn links_begin_with_what_the_operator_says() {
+    let served = Served::start(&format!("public_base = \"https://media.example.com/base/\"\n{BANDWIDTH}"));
+    let authorization = basic("bwuser", "bwpass");
+    let headers = [("Authorization", authorization.as_str())];
+    let list = "/api/v2/users/5500001/media";
+    assert_eq!(served.send("PUT", &format!("{list}/a"), &headers, Some(b"x")).status, 204);
+    let link = &served.send("GET", list, &headers, None).json()[0]["content"];
+    assert_eq!(link, "https://media.example.com/base/api/v2/users/5500001/media/a");
+}
+
+#[test]
 fn headers_of_the_connection_are_nobodys_business_but_its_own() {
     let media = Media::new();
     let hop = [
