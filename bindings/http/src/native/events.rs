@@ -1,9 +1,8 @@
 //! Events as server-sent events (WHATWG HTML, 9.2): what happens to names, from any place that is still in the log.
 //!
 //! - The id of an event is its sequence number; a client that comes back with `Last-Event-ID` misses nothing and is
-//!   told nothing twice. Ids come behind the last event
-//!   there is and with heartbeats as well, so that a client whose account is quiet stays ahead of what
-//!   the log forgets.
+//!   told nothing twice. Ids come behind the last event there is and with heartbeats as well, so that a client whose
+//!   account is quiet stays ahead of what the log forgets.
 //! - A follower holds at most [`AT_ONCE`] events besides the feed's own few hundred: the next are read when the socket
 //!   has taken these.
 //! - The stream ends when the gateway stops, when the store can tell no more, and when the token no longer holds.
@@ -108,8 +107,11 @@ impl Follower {
             self.bell.borrow_and_update();
             let account = self.account.clone();
             let Ok(told) = self.gateway.read(move || tell(events, account.as_deref(), quiet)).await else { return };
-            if !told.frames.is_empty() && socket.send(told.frames.into()).await.is_err() {
-                return;
+            if !told.frames.is_empty() {
+                tokio::select! {
+                    sent = socket.send(told.frames.into()) => if sent.is_err() { return },
+                    _ = stopping.wait_for(|stopping| *stopping) => return,
+                }
             }
             if told.over || !self.is_admitted() {
                 return;

@@ -10,6 +10,7 @@ mod links;
 mod messagebird;
 mod names;
 mod native;
+mod native_refusals;
 mod operations;
 mod origin;
 // Each runner takes its own part of this.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{Reply, Served};
 
 /// Two readers and writers, one of them of another API's account, and an administrator.
-const TOKENS: &str = "
+pub(crate) const TOKENS: &str = "
 log = { requests = \"off\" }
 [[native.tokens]]
 token = \"reader\"
@@ -31,31 +31,38 @@ native_batch_bytes = 10000
 stall_secs = 3
 ";
 
-const API: &str = "/mediacask/v1";
+pub(crate) const API: &str = "/mediacask/v1";
 
-fn ask(served: &Served, token: &str, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Reply {
+pub(crate) fn ask(
+    served: &Served,
+    token: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&[u8]>,
+) -> Reply {
     let bearer = format!("Bearer {token}");
     let mut all = vec![("Authorization", bearer.as_str())];
     all.extend_from_slice(headers);
     served.send(method, &format!("{API}{path}"), &all, body)
 }
 
-fn put(served: &Served, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+pub(crate) fn put(served: &Served, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     ask(served, "writer", "PUT", path, headers, Some(body))
 }
 
-fn json_of(served: &Served, token: &str, method: &str, path: &str, body: &Value) -> Reply {
+pub(crate) fn json_of(served: &Served, token: &str, method: &str, path: &str, body: &Value) -> Reply {
     ask(served, token, method, path, &[("Content-Type", "application/json")], Some(body.to_string().as_bytes()))
 }
 
 /// The word of an error; it comes with a sentence.
-fn word(reply: &Reply) -> (u16, String) {
+pub(crate) fn word(reply: &Reply) -> (u16, String) {
     let error = reply.json();
     assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{error}");
     (reply.status, error["error"].as_str().unwrap().to_owned())
 }
 
-fn says(status: u16, word: &str) -> (u16, String) {
+pub(crate) fn says(status: u16, word: &str) -> (u16, String) {
     (status, word.to_owned())
 }
 
@@ -254,11 +261,11 @@ fn batches_are_all_or_nothing_and_listings_go_on_by_their_tokens() {
 }
 
 /// The frames of a stream of events, read one at a time.
-struct Frames(BufReader<UnixStream>);
+pub(crate) struct Frames(pub(crate) BufReader<UnixStream>);
 
 impl Frames {
     /// The fields of the next frame that has an event, and its id; heartbeats move the id alone.
-    fn next(&mut self) -> Option<(String, String, Value)> {
+    pub(crate) fn next(&mut self) -> Option<(String, String, Value)> {
         let (mut id, mut event, mut data) = (String::new(), String::new(), None);
         loop {
             let mut line = String::new();
@@ -283,14 +290,14 @@ impl Frames {
 }
 
 /// A gateway on a Unix socket, and requests on it.
-struct OnSocket {
-    gateway: Option<Gateway>,
-    store: Store,
+pub(crate) struct OnSocket {
+    pub(crate) gateway: Option<Gateway>,
+    pub(crate) store: Store,
     dir: tempfile::TempDir,
 }
 
 impl OnSocket {
-    fn start() -> OnSocket {
+    pub(crate) fn start() -> OnSocket {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path().join("store")).unwrap();
         let listen = format!("unix:{}", dir.path().join("socket").display());
@@ -307,7 +314,17 @@ impl OnSocket {
         stream
     }
 
-    fn follow(&self, query: &str, header: &str) -> Frames {
+    /// The status of a GET.
+    pub(crate) fn status(&self, path: &str, header: &str) -> u16 {
+        let request = format!(
+            "GET {API}{path} HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer reader\r\n{header}Connection: close\r\n\r\n"
+        );
+        let mut line = String::new();
+        BufReader::new(self.connect(&request)).read_line(&mut line).unwrap();
+        line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("no answer: {line:?}"))
+    }
+
+    pub(crate) fn follow(&self, query: &str, header: &str) -> Frames {
         let request = format!(
             "GET {API}/accounts/m/events{query} HTTP/1.1\r\nHost: s\r\nAuthorization: Bearer reader\r\n{header}\r\n"
         );
@@ -322,7 +339,7 @@ impl OnSocket {
         frames
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.gateway.take().unwrap().stop();
         self.store.close().unwrap();
     }
