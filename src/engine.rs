@@ -1,5 +1,6 @@
 //! An open store: its parts, put together, and taken apart in order.
 
+use std::cell::RefCell;
 use std::ops::Deref;
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -27,6 +28,11 @@ use crate::options::{StoreOptions, Upkeep as Who};
 use crate::recovery::{Damage, Recovered, RecoveryReport, Witness, recover};
 use crate::telemetry::{self, Phase, Timer, span};
 use crate::upkeep::{Parts, Signal, Upkeep};
+
+thread_local! {
+    /// The engines that are telling of their progress in this thread.
+    static TELLING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
 
 /// An open store.
 pub(crate) struct Engine {
@@ -172,8 +178,26 @@ impl Engine {
         }
     }
 
+    /// Tells the caller of a call that holds off closing of its progress: meanwhile this thread cannot close.
+    pub(crate) fn tell<T>(&self, progress: impl FnOnce() -> T) -> T {
+        struct Told;
+        impl Drop for Told {
+            fn drop(&mut self) {
+                TELLING.with_borrow_mut(|telling| _ = telling.pop());
+            }
+        }
+        TELLING.with_borrow_mut(|telling| telling.push(std::ptr::from_ref(self).addr()));
+        let _told = Told;
+        progress()
+    }
+
     /// Writes everything down and lets others have the store.
     pub(crate) fn close(&self) -> Result<()> {
+        if TELLING.with_borrow(|telling| telling.contains(&std::ptr::from_ref(self).addr())) {
+            let message = "a store cannot be closed by what is told of the progress of one of its calls; have that \
+                           call break off, and close the store when it has returned";
+            return Err(Error::new(ErrorKind::InvalidOption, message));
+        }
         // What takes long breaks off.
         self.upkeep.signal.stop();
         let _alone = self.closing.write();

@@ -219,7 +219,7 @@ impl Store {
     pub fn rebuild_index(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<u64> {
         let engine = self.handle.engine()?;
         let _open = engine.hold_open()?;
-        engine.upkeep.rebuild_index(progress)
+        engine.upkeep.rebuild_index(&mut |done, total| engine.tell(|| progress(done, total)))
     }
 
     /// Reads everything that was written and holds it against its checksums, while others read and write;
@@ -257,7 +257,7 @@ impl Store {
         progress: &mut dyn FnMut(&VerifyProgress) -> ControlFlow<()>,
     ) -> Result<VerifyReport> {
         let engine = self.handle.engine()?;
-        engine.upkeep.verify(options, &|| engine.hold_open(), progress)
+        engine.upkeep.verify(options, &|| engine.hold_open(), &mut |told| engine.tell(|| progress(told)))
     }
 
     /// Makes a consistent copy of the store in a directory of its own, while others write: what was acknowledged
@@ -484,7 +484,9 @@ impl Store {
     }
 
     /// Makes everything durable, writes catalog and index down, and lets others have the store. Other
-    /// clones answer [`crate::ErrorKind::Closed`] from then on; blobs that are held stay valid.
+    /// clones answer [`crate::ErrorKind::Closed`] from then on; blobs that are held stay valid. It waits for calls
+    /// that are under way, so from within what one of them tells of its progress it is refused with
+    /// [`crate::ErrorKind::InvalidOption`], and nothing is closed.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();

@@ -314,3 +314,21 @@ fn what_a_crash_has_damaged_goes_when_repair_has_set_it_aside() {
         assert!(account(&store).get(name).unwrap().unwrap()[..] == *content, "{name}");
     }
 }
+
+#[test]
+fn where_what_was_set_aside_cannot_be_listed_nothing_is_said_to_be_erased() {
+    let (dir, hand, mut random) = (place::temp_dir(), Hand::new(), Random::new(12));
+    let store = options(&hand).open(dir.path()).unwrap();
+    let kept = let_go_of_everything(&store, &hand, &mut random, 20);
+    store.close().unwrap();
+    // Whoever may read everything is refused by this, too.
+    std::fs::write(dir.path().join("quarantine"), "no directory").unwrap();
+    let store = options(&hand).open(dir.path()).unwrap();
+    let error = store.compact().unwrap_err();
+    assert!(error.kind() == ErrorKind::Io && error.to_string().contains("quarantine"), "{error}");
+    assert_eq!(store.sweep().unwrap_err().kind(), ErrorKind::Io);
+    std::fs::remove_file(dir.path().join("quarantine")).unwrap();
+    store.compact().unwrap();
+    assert_eq!(found_in(dir.path()), Vec::<String>::new());
+    compare(&store, &kept, "erased");
+}

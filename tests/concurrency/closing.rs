@@ -2,11 +2,14 @@
 //! nothing touches its directory any more.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use mediacask::{DeleteOptions, Error, ErrorKind, ListOptions, PutOptions, Result, Store, UpdateOptions};
+use mediacask::{
+    DeleteOptions, Error, ErrorKind, ListOptions, PutOptions, Result, Store, UpdateOptions, VerifyOptions,
+};
 
 use crate::support::FaultDisk;
 use crate::{content, directory, numbered, small, stamp_of};
@@ -127,4 +130,30 @@ fn the_last_clone_that_is_dropped_closes_the_store_in_whatever_thread() {
     }
     assert!(media.get("never").unwrap().is_none());
     assert!(store.health().recovery.clean, "it was not closed, but left behind");
+}
+
+#[test]
+fn what_a_store_tells_its_progress_to_cannot_close_it_and_hears_so() {
+    let disk = FaultDisk::new(11);
+    let store = small().disk(disk.clone()).open(disk.root()).unwrap();
+    let media = store.account("a").unwrap();
+    (0..200).for_each(|n| drop(media.put(&format!("{n}"), content(numbered(1, n), 700), &PutOptions::new()).unwrap()));
+    let mut answers = Vec::new();
+    let refused = |answers: &mut Vec<ErrorKind>| answers.push(store.close().unwrap_err().kind());
+    store.rebuild_index(&mut |_, _| refused(&mut answers)).unwrap();
+    let of_rebuild = answers.len();
+    let report = store.verify(&VerifyOptions::new(), &mut |_| {
+        refused(&mut answers);
+        ControlFlow::Break(())
+    });
+    assert!(report.unwrap().resume.is_some());
+    assert!(of_rebuild > 0 && answers.len() == of_rebuild + 1);
+    assert!(answers.iter().all(|kind| *kind == ErrorKind::InvalidOption), "{answers:?}");
+    media.put("goes on", "x", &PutOptions::new()).unwrap();
+    // Another thread waits for the call to end, as it always did; a call of another store is none of this one's.
+    let other = FaultDisk::new(12);
+    let others = small().disk(other.clone()).open(other.root()).unwrap();
+    others.account("a").unwrap().put("n", "x", &PutOptions::new()).unwrap();
+    others.rebuild_index(&mut |_, _| store.close().unwrap()).unwrap();
+    assert_eq!(media.get("goes on").unwrap_err().kind(), ErrorKind::Closed);
 }

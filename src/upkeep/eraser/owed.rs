@@ -108,7 +108,12 @@ impl Upkeep {
             OpView::decode(&bytes).into_iter().for_each(|op| self.owe(op.stamp().at_ms));
         }
         let dir = self.home.quarantine();
-        let found = self.log.disk.read_dir(&dir).unwrap_or_default();
+        let found = match self.log.disk.read_dir(&dir) {
+            Ok(found) => found,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            // What is in it nobody knows: nothing is said to be erased.
+            Err(error) => return Err(Error::io("list", &dir, error)),
+        };
         let notes: HashMap<&str, u64> = found
             .iter()
             .filter_map(|file| {
