@@ -11,6 +11,9 @@ import sysconfig
 from pathlib import Path
 from zipfile import ZipFile
 
+# Without the global lock there is no stable ABI before 3.15.
+FREE = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
 
 def differences(one: ZipFile, other: ZipFile) -> list[str]:
     """What is in one of them only, or not the same in both."""
@@ -19,8 +22,7 @@ def differences(one: ZipFile, other: ZipFile) -> list[str]:
         told_apart = not name.endswith((".so", ".cyclonedx.json", "/RECORD"))
         if told_apart and one.read(name) != other.read(name):
             found.append(f"not the same in both: {name}")
-    # Without the global lock there is no stable ABI before 3.15.
-    library = ".so" if sysconfig.get_config_var("Py_GIL_DISABLED") else ".abi3.so"
+    library = ".so" if FREE else ".abi3.so"
     if not any(name.endswith(library) for name in one.namelist()):
         found.append(f"no native library that ends with {library}")
     return sorted(found)
@@ -31,4 +33,6 @@ if __name__ == "__main__":
     found = differences(*(ZipFile(path) for path in paths))
     if paths[0].name != paths[1].name:
         found.append(f"not the same name: {paths[0].name} and {paths[1].name}")
+    if not FREE and "-cp311-abi3-" not in paths[0].name:
+        found.append(f"not a wheel for every Python from 3.11 on: {paths[0].name}")
     sys.exit("\n".join(found) or None)

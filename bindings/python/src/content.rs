@@ -5,6 +5,7 @@
 //! what is hashed and written.
 
 use std::borrow::Cow;
+use std::ffi::CStr;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
 
@@ -41,6 +42,18 @@ impl Shared {
     /// The same, to be written to.
     pub(crate) fn writable(object: &Bound<'_, PyAny>) -> PyResult<Shared> {
         Shared::get(object, ffi::PyBUF_WRITABLE)
+    }
+
+    /// Why `object`, which is a buffer, is no content, where `of` has failed with `error`.
+    fn refusal(object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+        // It gives itself out with strides: so it was the lack of them that it refused.
+        match Shared::get(object, ffi::PyBUF_FULL_RO) {
+            Ok(_) => PyBufferError::new_err(
+                "the buffer is not contiguous (C order): copy it first, e.g. bytes(view) or \
+                 numpy.ascontiguousarray(array)",
+            ),
+            Err(_) => error,
+        }
     }
 
     fn get(object: &Bound<'_, PyAny>, flags: i32) -> PyResult<Shared> {
@@ -158,10 +171,13 @@ impl Content {
             ));
         }
         match Shared::of(object) {
-            Ok(shared) => return Ok(Content::Buffer(shared)),
-            // It is a buffer, but in pieces: say so, rather than walk it item by item.
-            Err(error) if error.is_instance_of::<PyBufferError>(object.py()) => return Err(error),
-            Err(error) if object.hasattr(intern!(object.py(), "__array_interface__"))? => return Err(error),
+            Ok(shared) if shared.stable => return Ok(Content::Buffer(shared)),
+            Ok(shared) => return holds_bytes(object).map(|()| Content::Buffer(shared)),
+            // SAFETY: `object` is alive.
+            Err(error) if unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } != 0 => {
+                // Say what is wrong with it, rather than walk it item by item.
+                return Err(Shared::refusal(object, error));
+            }
             Err(_) => {}
         }
         if object.hasattr(intern!(object.py(), "read"))? {
@@ -202,6 +218,26 @@ impl Content {
         };
         self.give(|bytes| Ok(bytes.to_vec()), all, failed).unwrap_or_default()
     }
+}
+
+/// Refuses a buffer whose items are references to Python objects: its bytes are addresses, and of no use to anybody.
+fn holds_bytes(object: &Bound<'_, PyAny>) -> PyResult<()> {
+    // One that has no words for its items, as numpy for its dates, has none for references either.
+    let Ok(shared) = Shared::get(object, ffi::PyBUF_FORMAT | ffi::PyBUF_ND) else { return Ok(()) };
+    if shared.view.format.is_null() {
+        return Ok(());
+    }
+    // SAFETY: asked for, and not null, it is a text that the exporter keeps until the buffer is released.
+    let format = unsafe { CStr::from_ptr(shared.view.format) }.to_bytes();
+    // Between colons stand names of fields.
+    if format.split(|byte| *byte == b':').step_by(2).any(|items| items.contains(&b'O')) {
+        return Err(errors::wrong_type(
+            "the buffer's items are Python objects, and what it holds are their addresses: turn them into bytes, \
+             e.g. by pickle.dumps or json"
+                .into(),
+        ));
+    }
+    Ok(())
 }
 
 /// Bytes asked of Python, piece by piece.

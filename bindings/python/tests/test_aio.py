@@ -61,6 +61,8 @@ def test_every_operation_is_awaited(path: Path) -> None:
             assert updated is not None and updated.content_type is None
             await media.copy("x", "y", metadata={"a": "b"})
             await media.copy("x", "z", account=store.account("b"))
+            assert await store.get("a", "y") == await media.get("x") and await store.get("a", "none", 7) == 7
+            await store.put("a", "file", b"before")
             await media.put_file("file", __file__)
             async with media.batch() as batch:
                 await batch.put("batch/1", b"1")
@@ -82,8 +84,11 @@ def test_every_operation_is_awaited(path: Path) -> None:
             assert await store.events_floor() == 0
             assert len([event async for event in await store.events()]) > 5
         assert store.closed
-        with pytest.raises(RuntimeError):
-            await media.get("x")
+        for call in (media.get("x"), media.put("x", b"x"), store.stats(), store.sync(), media.open("x").__aenter__()):
+            with pytest.raises(mediacask.StoreClosedError):
+                await call
+        assert (await store.health()).poisoned is None
+        await store.close()
 
     run(body)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import pydoc
 import re
 from pathlib import Path
 
@@ -103,3 +104,20 @@ def test_every_option_is_there() -> None:
     assert methods("Grant") | {"self", "account", "name"} == parameters(mediacask.Signer.sign)
     # The native class is made by the same.
     assert parameters(mediacask.open) == parameters(mediacask.Store.__base__)
+
+
+def test_help_reads_well() -> None:
+    for call in (mediacask.Store.put, mediacask.Account.put):
+        said = pydoc.plain(pydoc.render_doc(call))
+        assert "put(self, " in said and "name" in said and "anything with a contiguous buffer" in said
+        for option in ("content_type", "metadata", "ttl", "expires_at", "if_absent", "if_match"):
+            assert option in said, option
+        assert "PreconditionFailedError" in said and ">>> entry = " in said
+        assert max(map(len, said.splitlines()[4:])) <= 120
+    # Nobody has to guess: every class, and every name of it that is not Python's own, has its sentences.
+    for name in mediacask.__all__:
+        cls = getattr(mediacask, name)
+        if isinstance(cls, type):
+            assert cls.__doc__, name
+            for method, value in vars(cls).items():
+                assert method.startswith("_") or not callable(value) or inspect.getdoc(value), f"{name}.{method}"

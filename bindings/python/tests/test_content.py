@@ -25,12 +25,15 @@ DATA = bytes(range(256)) * 5000
         memoryview(DATA),
         memoryview(DATA)[100:2000],
         memoryview(bytearray(DATA)).cast("I"),
-        array.array("d", [1.5, 2.5]),
-        array.array("u", "text"),
+        memoryview(bytearray(DATA)).cast("B", (1280, 1000)),
+        *(array.array(code, [1, 2, 3]) for code in "bBhHiIlLqQfd"),
+        *(numpy.array([1, 0, 2]).astype(kind) for kind in "?bBhHiIlLqQefdgFDG"),
+        numpy.array(["text", "ü"]),
+        numpy.array([b"bytes", b"x"]),
         numpy.arange(1000, dtype=">u2"),
         numpy.ones((30, 40), dtype=numpy.complex128),
         numpy.array(7.0),
-        numpy.zeros(3, dtype=[("a", "i4"), ("b", "f8")]),
+        numpy.zeros(3, dtype=[("a", "i4"), ("Offset", "f8")]),
         (ctypes.c_int * 5)(1, 2, 3, 4, 5),
         ctypes.c_double(2.5),
     ],
@@ -42,6 +45,12 @@ def test_any_contiguous_buffer_goes_in(media: mediacask.Account, content: object
     assert entry.size == len(wanted)
     assert media["x"] == wanted
     assert entry.digest == mediacask.Digest.of(wanted) == mediacask.Digest.of(content)  # type: ignore[arg-type]
+
+
+def test_dates_of_numpy_go_in_though_they_have_no_item_format(media: mediacask.Account) -> None:
+    dates = numpy.array(["2026-01-02", "2026-01-03"], dtype="datetime64[s]")
+    media["x"] = dates
+    assert media["x"] == dates.tobytes()
 
 
 def test_a_blob_goes_in_again(media: mediacask.Account) -> None:
@@ -117,10 +126,34 @@ def test_what_is_no_content_is_refused_with_a_hint(media: mediacask.Account, con
 
 
 def test_buffers_that_are_not_contiguous_are_refused(media: mediacask.Account) -> None:
-    with pytest.raises((BufferError, ValueError), match="contiguous"):
-        media["x"] = numpy.arange(10)[::2]
-    with pytest.raises(BufferError):
-        media["x"] = memoryview(b"abcdef")[::2]
+    square = numpy.arange(9).reshape(3, 3)
+    views = memoryview(b"abcdef")[::2], memoryview(b"abc")[::-1]
+    for content in (numpy.arange(10)[::2], square[:, 1], square.T, *views):
+        with pytest.raises(BufferError, match="not contiguous .* copy it first"):
+            media["x"] = content
+        with pytest.raises(BufferError, match="copy it first"), media.batch() as batch:
+            batch.put("x", content)
+    assert "x" not in media
+
+
+def test_buffers_of_python_objects_are_refused(media: mediacask.Account) -> None:
+    # What they hold are addresses.
+    fields = numpy.zeros(3, dtype=[("a", "i4"), ("b", object)])
+    for content in (numpy.array([b"a", None], dtype=object), fields, (ctypes.py_object * 2)(b"a", b"b")):
+        with pytest.raises(TypeError, match="items are Python objects"):
+            media["x"] = content  # type: ignore[assignment]
+    assert "x" not in media
+
+
+def test_a_buffer_that_was_let_go_of_says_so(media: mediacask.Account) -> None:
+    view = memoryview(b"abc")
+    view.release()
+    with pytest.raises(ValueError, match="released"):
+        media["x"] = view
+    with mmap.mmap(-1, 10) as mapped:
+        pass
+    with pytest.raises(ValueError, match="closed"):
+        media["x"] = mapped
     assert "x" not in media
 
 

@@ -99,19 +99,38 @@ def test_it_is_written_into_migrations_as_it_was_made(path: Path) -> None:
 
 
 PROJECT = '''
+import os
+
 from django.db import models
 from django.http import JsonResponse
 from django.urls import path
+from mediacask.django import MediacaskStorage
+
+
+def versioned(name, entry):
+    return f"https://cdn.example/{name}?v={entry.digest.hexdigest()[:8]}"
+
+
+def logos():
+    return MediacaskStorage(os.environ["STORE"], account="logos", overwrite=True, url=versioned)
 
 
 class Upload(models.Model):
     file = models.FileField(upload_to="in/%Y")
+
+    # Each takes the place of the one before, and its URL says which it is.
+    logo = models.FileField(upload_to="logos", storage=logos)
 
     class Meta:
         app_label = "uploads"
 
 
 def upload(request):
+    if "logo" in request.FILES:
+        kept, _ = Upload.objects.get_or_create(pk=1000)
+        kept.logo = request.FILES["logo"]
+        kept.save()
+        return JsonResponse({"name": kept.logo.name, "url": kept.logo.url})
     kept = Upload.objects.create(file=request.FILES["file"])
     return JsonResponse({"id": kept.pk, "name": kept.file.name, "url": kept.file.url, "size": kept.file.size})
 
@@ -128,6 +147,7 @@ def test_a_project_keeps_the_uploads_of_a_file_field(
     (project / "uploads" / "__init__.py").write_text("from django.urls import path\n")
     (project / "uploads" / "models.py").write_text(PROJECT)
     monkeypatch.syspath_prepend(project)
+    monkeypatch.setenv("STORE", str(path))
     options: dict[str, Any] = {"store": path, "account": "uploads", "base_url": "/files/"}
     monkeypatch.setattr(
         settings,
@@ -157,6 +177,17 @@ def test_a_project_keeps_the_uploads_of_a_file_field(
     assert default_storage.account[answer["name"]].entry.content_type in ("audio/ogg", "application/octet-stream")
     again = Client().post("/upload", {"file": io.BytesIO(b"other")}).json()
     assert again["name"] != answer["name"]
+    urls = set()
+    for number in range(3):
+        logo = io.BytesIO(b"logo %d" % number)
+        logo.name = "logo.png"
+        told = Client().post("/upload", {"logo": logo}).json()
+        assert told["name"] == "logos/logo.png"
+        version = mediacask.Digest.of(b"logo %d" % number).hexdigest()[:8]
+        assert told["url"] == f"https://cdn.example/logos/logo.png?v={version}"
+        urls.add(told["url"])
+    held = default_storage.store.account("logos")
+    assert len(urls) == 3 and list(held) == ["logos/logo.png"] and held["logos/logo.png"] == b"logo 2"
     kept.file.delete()
     assert answer["name"] not in default_storage.account and again["name"] in default_storage.account
     default_storage.store.close()

@@ -83,3 +83,13 @@ def test_accounts_see_only_their_own(store: mediacask.Store) -> None:
     assert ours != theirs
     assert store.account("a") == ours
     assert [stats.account for stats in store.accounts()] == ["a"]
+
+
+def test_a_store_puts_and_gets_by_account_and_name(store: mediacask.Store) -> None:
+    entry = store.put("a", "x", b"hello", content_type="text/plain", ttl=60)
+    assert store.account("a")["x"].entry == entry and entry.content_type == "text/plain" and entry.expires_at
+    assert store.get("a", "x") == b"hello" and store.get("b", "x") is None and store.get("b", "x", 7) == 7
+    with pytest.raises(mediacask.PreconditionFailedError):
+        store.put("a", "x", b"other", if_absent=True)
+    with pytest.raises(TypeError, match="colour"):
+        store.put("a", "x", b"other", colour="red")  # type: ignore[call-arg]

@@ -116,6 +116,10 @@ class Model(RuleBasedStateMachine):
         assert self.media.stats().count == len(self.living())
 
     @rule()
+    def compact(self) -> None:
+        self.store.compact()
+
+    @rule()
     def close_and_open(self) -> None:
         self.store.close()
         self.open()

@@ -238,6 +238,35 @@ OPEN_ENDS = {
         for _ in range(4):
             threading.Thread(target=read, daemon=True).start()
         """,
+    "pools of asyncio": """
+        import asyncio, mediacask.aio
+        async def leave():
+            wrapped = mediacask.aio.Store(store, threads=4)
+            again = wrapped.account("a")
+            file = again.open("half", "wb")
+            await file.__aenter__()
+            await file.write(b"half")
+            events = await wrapped.events()
+            reading = again.entries()
+            await anext(reading)
+            # Waits that nobody ends, and puts that are under way when the loop is over.
+            kept.extend(asyncio.ensure_future(events.wait()) for _ in range(2))
+            kept.extend(asyncio.ensure_future(again.put(f"late/{n}", bytes(100_000))) for n in range(8))
+            kept.extend([wrapped, file, events, reading])
+            await asyncio.sleep(0)
+        kept = []
+        asyncio.run(leave())
+        """,
+    "a thread that waits for events": """
+        import threading
+        events = store.events(store.stats().last_sequence)
+        begun = threading.Event()
+        def wait():
+            begun.set()
+            events.wait()
+        threading.Thread(target=wait, daemon=True).start()
+        begun.wait()
+        """,
     "an exit in the middle": """
         import builtins
         builtins.kept = [store, media, media["x"]]

@@ -9,12 +9,17 @@ import weakref
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from . import _mediacask
 from ._account import Account, Batch
 from ._errors import MediacaskError
-from ._mediacask import ManualClock
+from ._mediacask import Blob, Entry, ManualClock
+
+if TYPE_CHECKING:
+    from ._mediacask import Content, PutOptions
+
+_D = TypeVar("_D")
 
 # The stores that are open in this process, for pickles that come back to it and for the end of the interpreter.
 _open_stores: weakref.WeakSet[Store] = weakref.WeakSet()
@@ -53,6 +58,39 @@ class Store(_mediacask.Store):
     def account(self, name: str) -> Account:
         """The account of this name, 1 to 255 bytes of UTF-8 without NUL. It needs no making."""
         return Account(self, name)
+
+    def put(self, account: str, name: str, content: Content, **options: Unpack[PutOptions]) -> Entry:
+        """Stores ``content`` under ``name`` of ``account``, in the place of what was there; gives the new entry.
+
+        All or nothing, and durable when this returns. ``content`` is anything with a contiguous buffer (bytes,
+        bytearray, memoryview, numpy, array, ...), a binary file, or an iterable of buffers. The same as
+        ``store.account(account).put(name, content, ...)``; of its options these are used most:
+
+        content_type, cache_control, content_disposition
+            How the content is to be served.
+        metadata
+            Pairs of texts of your own.
+        ttl, expires_at
+            How long it lives, a timedelta or seconds; or until when, an aware datetime.
+        if_absent, if_match
+            Only if the name is free; only if it still holds this digest. Else PreconditionFailedError.
+
+        ``help(mediacask.Account.put)`` has all of them.
+
+        >>> entry = store.put("5500001", "logo.png", data, content_type="image/png", ttl=timedelta(hours=48))
+        """
+        return self.account(account).put(name, content, **options)
+
+    @overload
+    def get(self, account: str, name: str, default: None = None, /) -> Blob | None: ...
+    @overload
+    def get(self, account: str, name: str, default: _D, /) -> Blob | _D: ...
+    def get(self, account: str, name: str, default: object = None, /) -> object:
+        """The content of ``name`` of ``account``, or ``default`` when there is no such name.
+
+        The same as ``store.account(account).get(name, default)``.
+        """
+        return self.account(account).get(name, default)
 
     def batch(self, account: str, *, durability: Literal["sync", "os"] | None = None) -> Batch:
         """A batch of puts and deletes of one account; see `Account.batch`."""

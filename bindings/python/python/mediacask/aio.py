@@ -66,10 +66,12 @@ class _Pool:
     def __init__(self, threads: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="mediacask")
         self._process = os.getpid()
+        self._ended = False
 
     def submit(self, call: Callable[_P, _T], *args: _P.args, **named: _P.kwargs) -> Future[_T]:
-        if self._process != os.getpid():
-            # The threads are not in this child; the store answers at once that it was forked.
+        if self._ended or self._process != os.getpid():
+            # There are no threads any more, or none in this child; the store answers at once that it was closed, or
+            # forked.
             future: Future[_T] = Future()
             try:
                 future.set_result(call(*args, **named))
@@ -86,6 +88,7 @@ class _Pool:
         return await asyncio.shield(asyncio.wrap_future(self.submit(call, *args, **named)))
 
     def end(self) -> None:
+        self._ended = True
         self._threads.shutdown(wait=False)
 
 
@@ -109,6 +112,20 @@ class Store:
     def account(self, name: str) -> Account:
         """The account of this name. It needs no making and no waiting."""
         return Account(self._store.account(name), self._pool)
+
+    async def put(
+        self, account: str, name: str, content: Content | AsyncIterable[Buffer], **options: Unpack[PutOptions]
+    ) -> Entry:
+        """Stores ``content`` under ``name`` of ``account``, as `Account.put` does."""
+        return await self.account(account).put(name, content, **options)
+
+    @overload
+    async def get(self, account: str, name: str, default: None = None, /) -> Blob | None: ...
+    @overload
+    async def get(self, account: str, name: str, default: _D, /) -> Blob | _D: ...
+    async def get(self, account: str, name: str, default: object = None, /) -> object:
+        """The content of ``name`` of ``account``, or ``default`` when there is no such name."""
+        return await self.account(account).get(name, default)
 
     def batch(self, account: str, *, durability: Literal["sync", "os"] | None = None) -> Batch:
         """A batch of puts and deletes of one account: ``async with store.batch(account) as batch``."""
