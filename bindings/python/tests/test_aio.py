@@ -190,10 +190,17 @@ def test_a_cancelled_open_leaves_no_store_open(path: Path) -> None:
             for _ in range(delay):
                 await asyncio.sleep(0)
             task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+            try:
+                opened = await task
+            except asyncio.CancelledError:
+                cancelled.append(delay)
+            else:
+                # On a busy machine it may have been open before: then whoever opened it has it.
+                await opened.close()
 
+    cancelled: list[int] = []
     run(body)
+    assert 0 in cancelled
     # The threads that were opening it have ended with their pools, and closed what they got.
     for thread in threading.enumerate():
         if thread.name.startswith("mediacask"):
