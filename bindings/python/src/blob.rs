@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 use std::ops::Range;
 
-use pyo3::exceptions::{PyBufferError, PyIndexError};
+use pyo3::exceptions::{PyBufferError, PyIndexError, PyOverflowError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyMemoryView, PySlice, PyString};
@@ -90,10 +90,14 @@ impl Blob {
     /// A byte, or a part of the content: another blob over the same memory; with a step, bytes.
     fn __getitem__<'py>(&self, py: Python<'py>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let Ok(slice) = index.cast::<PySlice>() else {
-            let index: isize = index.extract()?;
+            // An index too large for the machine is beyond the end, too, as that of bytes is.
+            let beyond = || PyIndexError::new_err("the index is beyond the blob's bytes");
+            let index: isize = index
+                .extract()
+                .map_err(|error: PyErr| if error.is_instance_of::<PyOverflowError>(py) { beyond() } else { error })?;
             let from_end = if index < 0 { self.range.len().cast_signed() + index } else { index };
             let byte = usize::try_from(from_end).ok().and_then(|at| self.bytes().get(at));
-            let byte = byte.ok_or_else(|| PyIndexError::new_err("the index is beyond the blob's bytes"))?;
+            let byte = byte.ok_or_else(beyond)?;
             return Ok(byte.into_pyobject(py)?.into_any());
         };
         let part = slice.indices(self.range.len().cast_signed())?;

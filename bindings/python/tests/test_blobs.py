@@ -43,7 +43,7 @@ def test_a_blob_reads_like_bytes(media: mediacask.Account) -> None:
     assert isinstance(blob[6:], mediacask.Blob) and blob[6:].entry == blob.entry
     assert blob[::-1] == b"dlrow olleh" and blob[1:9:3] == b"hello world"[1:9:3]
     assert blob.decode() == "hello world" and blob[4:5].decode("ascii") == "o"
-    for index in (11, -12):
+    for index in (11, -12, 2**70, -(2**70), -(2**63)):
         with pytest.raises(IndexError):
             blob[index]
     assert blob == bytearray(b"hello world") == blob and blob != b"hello" and blob != "hello world"
