@@ -179,6 +179,8 @@ lint-python: $(PYTHON_VENV)/made $(PYRIGHT) ## Check the types of the Python pac
 bench-python: $(PYTHON_DIR)/bench/made ## Measure the Python package beside the Rust library and others
 	sh bindings/python/install.sh $(PYTHON_DIR)/bench $(PYTHON_DIR)/bench-wheel release
 	$(PYTHON_DIR)/bench/bin/python bindings/python/bench/speed.py
+	$(PYTHON_DIR)/bench/bin/python -m pytest -q -c $(PYTHON_HERE)/pyproject.toml -p no:cacheprovider \
+	    --benchmark-sort=name --benchmark-columns=ops,median,min,rounds $(PYTHON_HERE)/bench
 
 python-optional: $(PYTHON_VENV)/made ## Install pandas and pyarrow for the tests that use them
 	$(PYTHON_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \

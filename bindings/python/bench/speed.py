@@ -1,16 +1,15 @@
-"""How fast the package is: beside the Rust library it stands on, and beside what else a Python program might use.
+"""How fast the package is beside the Rust library it stands on; `test_peers.py` has what else there is.
 
     make bench-python
 
-Both sides of a comparison do the same work in turns, so that a machine that changes its mind changes both. Every
-put is durable before the next begins, in the store and in the others, but in diskcache, which syncs now and then.
+Both sides do the same work in turns, so that a machine that changes its mind changes both. Every put is durable before
+the next begins.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import statistics
 import subprocess
 import sys
@@ -19,10 +18,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Any
-
-import diskcache
-import lmdb
 
 import mediacask
 
@@ -30,7 +25,6 @@ HOT = 100
 ROUNDS = 7
 # Bytes, puts and gets of a round.
 WORK = [(16 << 10, 300, 100_000), (1 << 20, 40, 3_000)]
-PEER_GETS = 3_000
 
 # On the disk the build is on: a file system in memory syncs for nothing.
 PLACE = Path(os.environ.get("CARGO_TARGET_DIR", "target")).absolute()
@@ -106,101 +100,6 @@ def beside_rust() -> None:
             )
 
 
-class Mediacask:
-    def __init__(self, path: Path) -> None:
-        self.store = mediacask.open(path / "store")
-        self.media = self.store.account("bench")
-        self.put: Callable[[str, bytes], Any] = self.media.put
-        self.get: Callable[[str], Any] = self.media.__getitem__
-        self.close: Callable[[], None] = self.store.close
-
-
-class MediacaskCopied(Mediacask):
-    """With a copy of the bytes at each get, as the others give them."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        media = self.media
-        self.get = lambda name: bytes(media[name])
-
-
-class Sqlite:
-    def __init__(self, path: Path) -> None:
-        self.db = sqlite3.connect(path / "db", isolation_level=None)
-        self.db.execute("PRAGMA journal_mode=WAL")
-        self.db.execute("PRAGMA synchronous=FULL")
-        self.db.execute("CREATE TABLE media (name TEXT PRIMARY KEY, content BLOB)")
-        self.close = self.db.close
-
-    def put(self, name: str, content: bytes) -> None:
-        self.db.execute("INSERT OR REPLACE INTO media VALUES (?, ?)", (name, content))
-
-    def get(self, name: str) -> object:
-        return self.db.execute("SELECT content FROM media WHERE name = ?", (name,)).fetchone()[0]
-
-
-class Lmdb:
-    def __init__(self, path: Path) -> None:
-        self.env = lmdb.open(str(path / "lmdb"), map_size=4 << 30)
-        self.close = self.env.close
-
-    def put(self, name: str, content: bytes) -> None:
-        with self.env.begin(write=True) as transaction:
-            transaction.put(name.encode(), content)
-
-    def get(self, name: str) -> object:
-        with self.env.begin() as transaction:
-            return transaction.get(name.encode())
-
-
-class Diskcache:
-    def __init__(self, path: Path) -> None:
-        self.cache = diskcache.Cache(str(path / "cache"), eviction_policy="none")
-        self.put = self.cache.set
-        self.get = self.cache.__getitem__
-        self.close = self.cache.close
-
-
-def measured(peer: Any, length: int, put_count: int) -> tuple[float, float]:
-    contents = [os.urandom(length) for _ in range(put_count)]
-    names = [str(number) for number in range(put_count)]
-    with directory() as path:
-        store = peer(path)
-
-        def put() -> None:
-            for name, content in zip(names, contents, strict=True):
-                store.put(name, content)
-
-        def get() -> None:
-            for number in range(PEER_GETS):
-                store.get(names[number % put_count])
-
-        answer = put_count / seconds(put), PEER_GETS / seconds(get)
-        store.close()
-        return answer
-
-
-def beside_others() -> None:
-    peers = {
-        "mediacask": Mediacask,
-        "mediacask, bytes()": MediacaskCopied,
-        "sqlite3 (WAL, FULL)": Sqlite,
-        "lmdb": Lmdb,
-        "diskcache (no fsync)": Diskcache,
-    }
-    found: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    for _ in range(ROUNDS):
-        for length, put_count, _count in WORK:
-            for name, peer in peers.items():
-                found.setdefault((name, length), []).append(measured(peer, length, put_count))
-    heads = [f"{work} {length >> 10} KB" for length, *_ in WORK for work in ("put", "get")]
-    print(f"\n{'per second, one thread':<24}" + "".join(f"{head:>14}" for head in heads))
-    for name in peers:
-        row = [statistics.median(side) for length, *_ in WORK for side in zip(*found[name, length], strict=True)]
-        print(f"{name:<24}" + "".join(f"{figure:>14,.0f}" for figure in row))
-
-
 if __name__ == "__main__":
     beside_rust()
-    beside_others()
     sys.stdout.flush()
