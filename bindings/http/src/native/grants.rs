@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::blobs::{self, found};
-use super::options::{Given, of_query};
+use super::options::{Given, Whole, of_query};
 use super::{PREFIX, receive, shapes};
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -29,7 +29,7 @@ struct GrantFields {
     #[serde(default)]
     method: Granted,
     #[serde(default)]
-    ttl_ms: Given<u64>,
+    ttl_ms: Given<Whole>,
 }
 
 #[derive(Default, Deserialize)]
@@ -53,7 +53,7 @@ pub(super) async fn sign(
         Granted::Get => mediacask::Method::Get,
         Granted::Head => mediacask::Method::Head,
     };
-    let ttl = fields.ttl_ms.0.map_or(TTL, Duration::from_millis);
+    let ttl = fields.ttl_ms.number().map_or(TTL, Duration::from_millis);
     let (owner, now) = (account.name(), gateway.clock.now());
     let text = links::sign(gateway, config, &Grant::new(owner, &fields.name).method(method).ttl(ttl))?;
     let (base, owner, name) = (links::base(config, headers), path::encoded(owner), path::encoded(&fields.name));

@@ -18,7 +18,7 @@ use mediacask::{
 };
 use percent_encoding::percent_decode_str;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -167,6 +167,45 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
     }
 }
 
+/// A whole number. 5.0 is one as well, to a schema and to who has reckoned with fractions.
+#[derive(Clone, Copy)]
+pub(super) struct Whole(u64);
+
+impl Given<Whole> {
+    pub(super) fn number(&self) -> Option<u64> {
+        self.0.map(|Whole(number)| number)
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Number;
+
+        impl Visitor<'_> for Number {
+            type Value = Whole;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number that is not negative")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Whole, E> {
+                Ok(Whole(number))
+            }
+
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just before")]
+            fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Whole, E> {
+                // Beyond that, numbers with a point are not told apart.
+                let exact = 0.0..=9_007_199_254_740_992.0;
+                if exact.contains(&number) && number.fract() == 0.0 {
+                    return Ok(Whole(number as u64));
+                }
+                Err(E::invalid_value(Unexpected::Float(number), &self))
+            }
+        }
+        from.deserialize_u64(Number)
+    }
+}
+
 /// Fields by their names. Without this an array would do as well, of the fields in their order.
 #[derive(Default)]
 pub(super) struct Object<T>(pub(super) T);
@@ -234,18 +273,18 @@ pub(super) struct PutFields {
     cache_control: Given<String>,
     content_disposition: Given<String>,
     metadata: BTreeMap<String, String>,
-    ttl_ms: Given<u64>,
+    ttl_ms: Given<Whole>,
     expires_at: Given<Parsed<Timestamp>>,
     expiry: Given<Lifetime>,
     if_absent: bool,
     if_match: Given<Parsed<Digest>>,
-    if_generation: Given<u64>,
+    if_generation: Given<Whole>,
     expect_digest: Given<Parsed<Digest>>,
     expect_md5: Given<Hex<16>>,
     expect_sha256: Given<Hex<32>>,
     limit_prefix: Given<String>,
-    limit_count: Given<u64>,
-    limit_bytes: Given<u64>,
+    limit_count: Given<Whole>,
+    limit_bytes: Given<Whole>,
     durability: Given<Acknowledged>,
 }
 
@@ -254,7 +293,7 @@ type SetFact = fn(PutOptions, String) -> PutOptions;
 
 impl PutFields {
     pub(super) fn options(self) -> Answer<PutOptions> {
-        let lifetime = expiry(self.ttl_ms.0, self.expires_at.0, self.expiry.0)?;
+        let lifetime = expiry(self.ttl_ms.number(), self.expires_at.0, self.expiry.0)?;
         let mut options = PutOptions::new().expiry(lifetime.unwrap_or_default());
         let facts: [(Option<String>, SetFact); 3] = [
             (self.content_type.0, PutOptions::content_type),
@@ -272,7 +311,7 @@ impl PutFields {
         if let Some(Parsed(digest)) = self.if_match.0 {
             options = options.if_match(digest);
         }
-        if let Some(generation) = self.if_generation.0 {
+        if let Some(generation) = self.if_generation.number() {
             options = options.if_generation(generation);
         }
         if let Some(Parsed(digest)) = self.expect_digest.0 {
@@ -284,7 +323,7 @@ impl PutFields {
         if let Some(Hex(sha256)) = self.expect_sha256.0 {
             options = options.expect_sha256(sha256);
         }
-        options = match (self.limit_prefix.0, self.limit_count.0, self.limit_bytes.0) {
+        options = match (self.limit_prefix.0, self.limit_count.number(), self.limit_bytes.number()) {
             (None, None, None) => options,
             (Some(prefix), Some(count), Some(bytes)) => options.prefix_limit(PrefixLimit::new(prefix, count, bytes)),
             _ => return Err(invalid("limit_prefix, limit_count and limit_bytes are given together or not at all")),
@@ -316,11 +355,11 @@ pub(super) struct UpdateFields {
     content_disposition: Change,
     set_metadata: BTreeMap<String, String>,
     unset_metadata: Vec<String>,
-    ttl_ms: Given<u64>,
+    ttl_ms: Given<Whole>,
     expires_at: Given<Parsed<Timestamp>>,
     expiry: Given<Lifetime>,
     if_match: Given<Parsed<Digest>>,
-    if_generation: Given<u64>,
+    if_generation: Given<Whole>,
     durability: Given<Acknowledged>,
 }
 
@@ -338,13 +377,13 @@ impl UpdateFields {
         }
         options = self.set_metadata.into_iter().fold(options, |options, (key, value)| options.set_metadata(key, value));
         options = self.unset_metadata.into_iter().fold(options, UpdateOptions::unset_metadata);
-        if let Some(lifetime) = expiry(self.ttl_ms.0, self.expires_at.0, self.expiry.0)? {
+        if let Some(lifetime) = expiry(self.ttl_ms.number(), self.expires_at.0, self.expiry.0)? {
             options = options.expiry(lifetime);
         }
         if let Some(Parsed(digest)) = self.if_match.0 {
             options = options.if_match(digest);
         }
-        if let Some(generation) = self.if_generation.0 {
+        if let Some(generation) = self.if_generation.number() {
             options = options.if_generation(generation);
         }
         Ok(self.durability.0.map_or(options.clone(), |word| options.durability(word.into())))
@@ -356,7 +395,7 @@ impl UpdateFields {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct DeleteFields {
     if_match: Given<Parsed<Digest>>,
-    if_generation: Given<u64>,
+    if_generation: Given<Whole>,
     durability: Given<Acknowledged>,
 }
 
@@ -366,7 +405,7 @@ impl DeleteFields {
         if let Some(Parsed(digest)) = self.if_match.0 {
             options = options.if_match(digest);
         }
-        if let Some(generation) = self.if_generation.0 {
+        if let Some(generation) = self.if_generation.number() {
             options = options.if_generation(generation);
         }
         self.durability.0.map_or(options, |word| options.durability(word.into()))
@@ -405,21 +444,22 @@ impl ListFields {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct PolicyFields {
-    default_ttl_ms: Option<u64>,
-    longest_ttl_ms: Option<u64>,
-    largest_blob: Option<u64>,
-    quota_bytes: Option<u64>,
-    quota_count: Option<u64>,
+    default_ttl_ms: Option<Whole>,
+    longest_ttl_ms: Option<Whole>,
+    largest_blob: Option<Whole>,
+    quota_bytes: Option<Whole>,
+    quota_count: Option<Whole>,
 }
 
 impl From<PolicyFields> for Policy {
     fn from(fields: PolicyFields) -> Policy {
+        let number = |given: Option<Whole>| given.map(|Whole(number)| number);
         Policy {
-            default_ttl: fields.default_ttl_ms.map(Duration::from_millis),
-            longest_ttl: fields.longest_ttl_ms.map(Duration::from_millis),
-            largest_blob: fields.largest_blob,
-            quota_bytes: fields.quota_bytes,
-            quota_count: fields.quota_count,
+            default_ttl: number(fields.default_ttl_ms).map(Duration::from_millis),
+            longest_ttl: number(fields.longest_ttl_ms).map(Duration::from_millis),
+            largest_blob: number(fields.largest_blob),
+            quota_bytes: number(fields.quota_bytes),
+            quota_count: number(fields.quota_count),
         }
     }
 }

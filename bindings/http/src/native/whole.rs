@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::blobs::found;
-use super::options::{Given, PolicyFields, invalid};
+use super::options::{Given, PolicyFields, Whole, invalid};
 use super::{receive, shapes};
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -72,9 +72,9 @@ pub(super) async fn content(gateway: &Arc<Gateway>, method: &Method, digest: &st
 #[serde(default, deny_unknown_fields)]
 struct UpkeepFields {
     repair: bool,
-    bytes_per_sec: Given<u64>,
+    bytes_per_sec: Given<Whole>,
     resume: Given<String>,
-    secs: Given<u64>,
+    secs: Given<Whole>,
 }
 
 impl UpkeepFields {
@@ -88,7 +88,7 @@ pub(super) async fn upkeep(gateway: &Arc<Gateway>, config: &Config, task: &str, 
     if task != "verify" && !fields.is_nothing() {
         return Err(invalid(format!("{task} is told nothing: send no body, or an empty object")));
     }
-    let secs = fields.secs.0.unwrap_or(VERIFY_SECS);
+    let secs = fields.secs.number().unwrap_or(VERIFY_SECS);
     if !(1..=VERIFY_SECS_MAX).contains(&secs) {
         return Err(invalid(format!("a verification goes on for 1 to {VERIFY_SECS_MAX} seconds, not {secs}")));
     }
@@ -113,7 +113,7 @@ fn verify(
     time_max: Duration,
 ) -> mediacask::Result<mediacask::VerifyReport> {
     let mut options = VerifyOptions::new().repair(fields.repair);
-    if let Some(bytes) = fields.bytes_per_sec.0 {
+    if let Some(bytes) = fields.bytes_per_sec.number() {
         options = options.bytes_per_sec(bytes);
     }
     if let Some(place) = &fields.resume.0 {

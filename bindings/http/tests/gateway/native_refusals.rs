@@ -56,14 +56,19 @@ fn a_get_is_conditional_and_partial_as_http_has_it_and_its_mistakes_are_told() {
 fn what_was_left_out_by_mistake_is_not_taken_for_none() {
     let served = Served::start(TOKENS);
     put(&served, NAME, &[], b"1");
-    let policy = json!({ "quota_count": 7 });
+    let policy = json!({ "quota_count": 7.0 });
     assert_eq!(json_of(&served, "admin", "PUT", "/accounts/m/policy", &policy).status, 200);
     let refused = says(400, "invalid_option");
     for (method, path) in [("PUT", "/accounts/m/policy"), ("PATCH", NAME), ("POST", "/accounts/m/copy")] {
         assert_eq!(word(&ask(&served, "admin", method, path, &[], Some(b""))), refused, "{method} {path}");
         assert_eq!(word(&json_of(&served, "admin", method, path, &json!([]))), refused, "{method} {path}");
     }
-    for body in [json!({ "if_match": null }), json!({ "if_generation": null }), json!({ "ttl_ms": null })] {
+    for body in [
+        json!({ "if_match": null }),
+        json!({ "if_generation": null }),
+        json!({ "ttl_ms": null }),
+        json!({ "ttl_ms": 1.5 }),
+    ] {
         assert_eq!(word(&json_of(&served, "writer", "PATCH", NAME, &body)), refused, "{body}");
     }
     let batch = |options: Value| json!({ "operations": [{ "put": { "name": "b", "text": "", "options": options } }] });
