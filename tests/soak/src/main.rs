@@ -23,15 +23,18 @@ use script::Random;
 
 const WORKERS: u64 = 4;
 const LINE: Duration = Duration::from_secs(10);
+const ERASE_WITHIN: Duration = Duration::from_mins(1);
 
 /// The account a worker has to itself.
 fn account(worker: u64) -> String {
     format!("550000{worker}")
 }
 
-/// How the store is opened: small enough to turn over within minutes.
-fn options() -> StoreOptions {
-    Store::options().segment_len(16 << 20).events_keep(Duration::from_secs(20)).clock(Clock::system())
+/// How the store is opened: small enough to turn over within minutes. In some lives what was deleted is erased within
+/// a minute, and the index written anew with it; in the others segments are written over.
+fn options(seed: u64) -> StoreOptions {
+    let options = Store::options().segment_len(16 << 20).events_keep(Duration::from_secs(20)).clock(Clock::system());
+    if seed.is_multiple_of(3) { options.erase_within(ERASE_WITHIN) } else { options }
 }
 
 fn main() -> ExitCode {
@@ -68,6 +71,8 @@ struct Figures {
     kills: u64,
     closes: u64,
     rebuilt: u64,
+    erased: u64,
+    renewed: u64,
     compacted: u64,
     copies: u64,
     copies_checked: u64,
@@ -85,13 +90,15 @@ impl std::fmt::Display for Figures {
         let mb = |bytes: u64| bytes >> 20;
         write!(
             f,
-            "{} operations, {} MiB put, {} kills, {} closes, {} rebuilds, {} names, {} MiB live in {} MiB ({} spare), {} MiB \
+            "{} operations, {} MiB put, {} kills, {} closes, {} rebuilds, {} passes of erasure, {} indexes written anew, {} names, {} MiB live in {} MiB ({} spare), {} MiB \
              compacted, {} copies ({} checked), {} MiB verified, {} events, {} MiB of memory",
             self.acknowledged,
             mb(self.bytes_put),
             self.kills,
             self.closes,
             self.rebuilt,
+            self.erased,
+            self.renewed,
             self.names,
             mb(self.live),
             mb(self.total),
@@ -137,7 +144,8 @@ fn watch(dir: &Path, whole: Duration) -> Result<Figures, String> {
             &mut printed,
         )?;
         damage_what_is_derived(dir, &mut random, &mut figures)?;
-        let store = options().upkeep(Upkeep::ByHand).open(dir).map_err(|e| format!("the store does not open: {e}"))?;
+        let by_hand = options(seed).upkeep(Upkeep::ByHand);
+        let store = by_hand.open(dir).map_err(|e| format!("the store does not open: {e}"))?;
         model.hold_against(&store, killed)?;
         store.close().map_err(|e| format!("the store does not close: {e}"))?;
         if random.below(8) == 0 {
@@ -222,6 +230,9 @@ fn take(line: &str, model: &mut Model, figures: &mut Figures) -> Result<bool, St
         }
         "compacted" => figures.compacted += number(),
         "copied" => figures.copies += 1,
+        "erased" => figures.erased += 1,
+        "renewed" => figures.renewed += 1,
+        "rebuilt" => figures.rebuilt += 1,
         "verified" => figures.verified += number(),
         "followed" => figures.events += number(),
         "holds" => {
@@ -275,7 +286,8 @@ fn check_copy(dir: &Path, figures: &mut Figures) -> Result<(), String> {
         Err(_) if figures.copies == 0 => return Ok(()),
         outcome => outcome.map_err(|e| format!("the copy cannot be brought back: {e}"))?,
     };
-    let store = options().upkeep(Upkeep::ByHand).open(&restored).map_err(|e| format!("the copy does not open: {e}"))?;
+    let by_hand = options(1).upkeep(Upkeep::ByHand);
+    let store = by_hand.open(&restored).map_err(|e| format!("the copy does not open: {e}"))?;
     model::look_over(&store, WORKERS).map_err(|e| format!("in the copy: {e}"))?;
     figures.copies_checked += 1;
     store.close().map_err(|e| format!("the copy does not close: {e}"))

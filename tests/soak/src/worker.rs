@@ -19,7 +19,7 @@ const HELD: usize = 60;
 
 /// Works in `dir` until its standard input ends, or it is killed.
 pub fn work(dir: &Path, seed: u64, workers: u64) -> Result<()> {
-    let store = crate::options().open(dir)?;
+    let store = crate::options(seed).open(dir)?;
     let stop = AtomicBool::new(false);
     let outcome = std::thread::scope(|scope| {
         let mut threads = Vec::new();
@@ -158,7 +158,22 @@ pub fn copies(dir: &Path) -> PathBuf {
 /// Upkeep by hand, beside the store's own.
 fn keep(store: &Store, dir: &Path, seed: u64, stop: &AtomicBool) -> Result<()> {
     let mut random = Random(seed);
+    // What was done last of these is from before.
+    let mut last = [None, None];
+    let activities = store.health().last;
+    for (last, activity) in last.iter_mut().zip([activities.erasure, activities.index_renewal]) {
+        *last = activity.map(|activity| activity.at);
+    }
     while !stop.load(Ordering::Relaxed) {
+        let activities = store.health().last;
+        let both = [(activities.erasure, "erased"), (activities.index_renewal, "renewed")];
+        for (last, (activity, what)) in last.iter_mut().zip(both) {
+            let done = activity.filter(|activity| activity.error.is_none() && *last != Some(activity.at));
+            if let Some(done) = done {
+                *last = Some(done.at);
+                tell(what, "");
+            }
+        }
         std::thread::sleep(Duration::from_millis(200 + random.below(1500)));
         match random.below(8) {
             0..=1 => {
@@ -186,6 +201,7 @@ fn keep(store: &Store, dir: &Path, seed: u64, stop: &AtomicBool) -> Result<()> {
             }
             6 if random.below(6) == 0 => {
                 store.rebuild_index(&mut |_, _| ())?;
+                tell("rebuilt", "");
             }
             _ => {
                 let stats = store.stats()?;
