@@ -190,6 +190,28 @@ impl Account {
         engine.lookup.reader(key)
     }
 
+    /// Whether `name` and the first `len` bytes of its content were read before and are still in memory, as far as can
+    /// be told at once: reading them again waits for no disk.
+    ///
+    /// For threads that may not wait, like those of an async runtime: what is at hand they read themselves, the rest they
+    /// leave to others. It is a hint, and the answer may be out of date when it comes. What is absent is at hand; content
+    /// that has a file of its own is not, until a reader has opened it ([`BlobReader::is_at_hand`]).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let media = mediacask::Store::open(dir.path())?.account("5500001")?;
+    /// media.put("a.txt", "hello", &Default::default())?;
+    /// if media.is_at_hand("a.txt", u64::MAX)? {
+    ///     let blob = media.get("a.txt")?.expect("just put");
+    ///     assert_eq!(&blob[..], b"hello");
+    /// }
+    /// # Ok::<(), mediacask::Error>(())
+    /// ```
+    pub fn is_at_hand(&self, name: &str, len: u64) -> Result<bool> {
+        let (engine, target) = self.target(name)?;
+        Ok(engine.lookup.is_at_hand(target.key, len))
+    }
+
     /// The facts of `name` without its content.
     ///
     /// ```

@@ -207,6 +207,16 @@ impl BlobReader {
         self.source.len == 0
     }
 
+    /// Whether the next `len` bytes were read before and are still in memory: reading them again waits for no disk.
+    /// A hint, as [`Account::is_at_hand`](crate::Account::is_at_hand) is.
+    pub fn is_at_hand(&self, len: u64) -> bool {
+        let len = len.min(self.source.len.saturating_sub(self.position));
+        match &self.source.file {
+            None => self.source.segment.is_at_hand(self.source.at + self.source.header.body_at() + self.position, len),
+            Some(file) => file.map.is_at_hand(self.position, len as usize),
+        }
+    }
+
     /// The next piece of the content, at most to the end of its chunk, without a copy; empty at the end.
     ///
     /// Pieces of content that has a file of its own leave the memory of the process when they are dropped: a reader of

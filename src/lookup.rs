@@ -23,6 +23,9 @@ use crate::telemetry;
 /// moved the very content meanwhile.
 const TRIES: usize = 1000;
 
+/// Bytes of a record's head that are asked about: most have less, and the page that the others begin on tells of them.
+const HEAD_LEN: u64 = 512;
+
 /// Reads names and contents.
 pub(crate) struct Lookup {
     pub(crate) log: Arc<Log>,
@@ -78,6 +81,25 @@ impl Lookup {
         let opened = self.open(key).inspect_err(telemetry::failed)?;
         telemetry::read(opened.as_ref().map(|_| 0));
         Ok(opened.map(|(entry, source)| BlobReader { source, entry, verify: self.verify, position: 0 }))
+    }
+
+    /// Whether a name's entry and the first `len` bytes of its content are in memory. A hint, and so asked once: who
+    /// is overtaken waits for the disk, or for nothing.
+    pub(crate) fn is_at_hand(&self, key: NameKey, len: u64) -> bool {
+        let Some(row) = self.catalog.name(key).filter(|row| !row.is_over(self.clock.now_ms())) else { return true };
+        let entry = self.log.segment(row.place.segment);
+        if !entry.is_some_and(|segment| segment.is_at_hand(row.place.offset.into(), HEAD_LEN)) {
+            return false;
+        }
+        let Some(content) = self.catalog.content(row.content) else { return false };
+        let Some(segment) = self.log.segment(content.place.segment) else { return false };
+        let at = content.place.record_at();
+        if !segment.is_at_hand(at, HEAD_LEN) {
+            return false;
+        }
+        let Ok(Some((header, head))) = segment.record(at) else { return false };
+        let in_file = BlobView::decode(&header, &head).is_none_or(|blob| blob.file.is_some());
+        !in_file && segment.is_at_hand(at, header.body_at() + len.min(content.len))
     }
 
     /// A name's row and its entry, as the log has it.

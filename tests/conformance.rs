@@ -28,12 +28,14 @@ type Words = BTreeSet<String>;
 
 /// Methods of the public API whose operation, or field of one, has another name. An empty name: there is nothing to
 /// ask for.
-const OTHERWISE: [(&str, &str, &str); 19] = [
+const OTHERWISE: [(&str, &str, &str); 20] = [
     ("Store", "account", ""),
     ("Store", "options", "open"),
     ("Store", "path", ""),
     ("Store", "signer", "sign"),
     ("Account", "name", ""),
+    // A hint, for threads that may not wait: any answer is right.
+    ("Account", "is_at_hand", ""),
     ("Account", "writer", "writer_open"),
     ("Account", "copy_to", "copy"),
     ("Account", "batch", "batch_begin"),

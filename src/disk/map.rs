@@ -133,6 +133,34 @@ impl Map {
         Ok(View { held: Held::Mapped(Arc::clone(self)), range })
     }
 
+    /// Whether a range was read before and is still in memory, as far as the kernel tells: reading it again waits for
+    /// no disk. A hint: its pages may leave the moment after, and where nothing is mapped nobody knows.
+    pub fn is_at_hand(&self, offset: u64, len: usize) -> bool {
+        let (Ok(range), Some(raw)) = (self.range(offset, len), &self.raw) else { return false };
+        if range.is_empty() {
+            return true;
+        }
+        // What was not populated yet is, with its neighbours, when it is read: they may be far away.
+        let all = range.start / PAGE_LEN..=(range.end - 1) / PAGE_LEN;
+        if words_of(&all).any(|(word, bits)| self.populated[word].load(Ordering::Acquire) & bits != bits) {
+            return false;
+        }
+        let (mut at, mut answer) = (all.start() * PAGE_LEN, [0_u8; 64]);
+        while at < range.end {
+            let part = (range.end - at).min(answer.len() * PAGE_LEN);
+            let pages = &mut answer[..part.div_ceil(PAGE_LEN)];
+            // SAFETY: the part lies within the mapping, which lives as long as `self`, and `pages` has a byte for each
+            // page of it; the call reads nothing behind the address. Where the system's pages are larger it refuses an
+            // address that is not at the begin of one.
+            let told = unsafe { libc::mincore(raw.as_mut_ptr().add(at).cast(), part, pages.as_mut_ptr()) };
+            if told != 0 || pages.iter().any(|page| page & 1 == 0) {
+                return false;
+            }
+            at += part;
+        }
+        true
+    }
+
     fn range(&self, offset: u64, len: usize) -> io::Result<Range<usize>> {
         let end = offset.checked_add(len as u64).filter(|end| *end <= self.len);
         let Some(end) = end else {
@@ -487,6 +515,30 @@ mod tests {
                 assert_eq!(map.view(offset, len).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
             }
         }
+    }
+
+    #[test]
+    fn what_was_read_and_is_still_in_memory_is_at_hand_and_nothing_else() {
+        let (_dir, file) = file_of(&text());
+        let map = file.map(LEN as u64).unwrap();
+        assert!(map.is_at_hand(0, 0) && map.is_at_hand(LEN as u64, 0) && !map.is_at_hand(0, 1), "nothing was read");
+        map.bytes(0, LEN).unwrap();
+        for (offset, len) in [(0, LEN), (PAGE_LEN as u64 + 1, 2 * PAGE_LEN), (LEN as u64 - 1, 1)] {
+            assert!(map.is_at_hand(offset, len), "{len} at {offset}");
+        }
+        assert!(!map.is_at_hand(0, LEN + 1) && !map.is_at_hand(u64::MAX, 2), "there is no more");
+        let fd = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut &fd, &text()).unwrap();
+        let unmapped = Map::unmapped(Arc::new(OwnedFd::from(fd)), map.id(), LEN as u64).unwrap();
+        unmapped.bytes(0, LEN).unwrap();
+        assert!(!unmapped.is_at_hand(0, 1));
+        // More pages than are asked about at a time; the last of them leave the memory.
+        let (_dir, long) = file_of(&vec![7; 200 * PAGE_LEN]);
+        let map = long.map(200 * PAGE_LEN as u64).unwrap();
+        map.bytes(0, 200 * PAGE_LEN).unwrap();
+        assert!(map.is_at_hand(0, 200 * PAGE_LEN));
+        long.set_len(150 * PAGE_LEN as u64).unwrap();
+        assert!(map.is_at_hand(0, 150 * PAGE_LEN) && !map.is_at_hand(0, 151 * PAGE_LEN));
     }
 
     #[test]

@@ -120,6 +120,12 @@ impl Segment {
         self.map.bytes(offset, len).map_err(|e| Error::io("read", &self.path, e))
     }
 
+    /// Whether these bytes, or those of them that are there, are in memory.
+    pub(crate) fn is_at_hand(&self, offset: u64, len: u64) -> bool {
+        let len = len.min(self.readable().saturating_sub(offset));
+        self.map.is_at_hand(offset, len as usize)
+    }
+
     /// The same, as bytes that outlive the segment's stay in the log.
     pub(crate) fn view(&self, offset: u64, len: u64) -> Result<View> {
         if offset.checked_add(len).is_none_or(|end| end > self.readable()) {

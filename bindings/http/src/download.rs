@@ -1,9 +1,9 @@
 //! The journey of a download: a name -> its version -> conditions and range -> bytes of the store's own map.
 //!
 //! A body is a queue of chunks of 64 KiB, each a piece of the mapped segment that was checked just before: nothing is
-//! copied between the disk's cache and the socket. Chunks are fetched by a thread that may wait for the disk, a few
-//! at a time, and the next few only when the socket has taken most of the last: a slow client holds little memory, and
-//! no lock. A chunk that is found damaged in the middle ends the connection, so that nobody takes a part for the whole.
+//! copied between the disk's cache and the socket. Chunks are fetched a few at a time, by a thread that may wait for the
+//! disk unless they are in memory already, and the next few only when the socket has taken most of the last: a slow
+//! client holds little memory, and no lock. A chunk that is found damaged in the middle ends the connection, so that nobody takes a part for the whole.
 
 use std::collections::VecDeque;
 use std::io::{self, Seek as _, SeekFrom};
@@ -26,8 +26,9 @@ use crate::gateway::Gateway;
 use crate::harmless;
 use crate::refusal::{Answer, Refusal};
 
-/// Chunks that are fetched at a time.
+/// Chunks that are fetched at a time, of 64 KiB each.
 const CHUNKS: usize = 4;
+const AHEAD: u64 = (CHUNKS as u64) << 16;
 
 /// The entity tag of a version: new with every upload, the same for as long as it stays.
 pub(crate) fn etag(entry: &Entry) -> String {
@@ -45,6 +46,7 @@ pub(crate) async fn respond(
     absent: impl FnOnce() -> Refusal,
 ) -> Answer {
     let (headers, head) = (headers.clone(), method == Method::HEAD);
+    let at_hand = account.is_at_hand(&name, if head { 0 } else { AHEAD })?;
     let open = move || -> mediacask::Result<Option<Opened>> {
         let Some(mut reader) = account.reader(&name)? else { return Ok(None) };
         let entry = reader.entry();
@@ -60,7 +62,7 @@ pub(crate) async fn respond(
         let chunks = if head || from == to { VecDeque::new() } else { fetch(&mut reader, from, to - from)? };
         Ok(Some(Opened { entry, etag, plan, from, len: to - from, reader, chunks }))
     };
-    let opened = gateway.read(open).await??.ok_or_else(absent)?;
+    let opened = gateway.read_or_wait(at_hand, open).await??.ok_or_else(absent)?;
     opened.answer(gateway, head)
 }
 
@@ -172,6 +174,16 @@ impl Download {
         let fetch = move || fetch(&mut reader, from, len).map(|chunks| (reader, chunks));
         self.source = Source::Busy(Box::pin(async move { gateway.read(fetch).await }));
     }
+
+    /// What was fetched comes next; the reader stands behind it.
+    fn take(&mut self, mut reader: Box<BlobReader>, chunks: VecDeque<Bytes>) {
+        self.rest -= chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+        if self.rest > 0 {
+            let from = reader.stream_position().expect("a position is known");
+            self.source = Source::Idle(reader, from);
+        }
+        self.chunks = chunks;
+    }
 }
 
 impl http_body::Body for Download {
@@ -186,20 +198,19 @@ impl http_body::Body for Download {
             }
             match std::mem::replace(&mut self.source, Source::Over) {
                 Source::Over => return Poll::Ready(None),
+                Source::Idle(mut reader, from) if reader.is_at_hand(self.rest.min(AHEAD)) => {
+                    match fetch(&mut reader, from, self.rest) {
+                        Ok(chunks) => self.take(reader, chunks),
+                        Err(error) => return Poll::Ready(Some(Err(broken(error.into())))),
+                    }
+                }
                 Source::Idle(reader, from) => self.begin(reader, from),
                 Source::Busy(mut fetched) => match fetched.as_mut().poll(cx) {
                     Poll::Pending => {
                         self.source = Source::Busy(fetched);
                         return Poll::Pending;
                     }
-                    Poll::Ready(Ok(Ok((mut reader, chunks)))) => {
-                        self.rest -= chunks.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
-                        if self.rest > 0 {
-                            let from = reader.stream_position().expect("a position is known");
-                            self.source = Source::Idle(reader, from);
-                        }
-                        self.chunks = chunks;
-                    }
+                    Poll::Ready(Ok(Ok((reader, chunks)))) => self.take(reader, chunks),
                     Poll::Ready(Ok(Err(error))) => return Poll::Ready(Some(Err(broken(error.into())))),
                     Poll::Ready(Err(refusal)) => return Poll::Ready(Some(Err(broken(refusal)))),
                 },

@@ -2,10 +2,10 @@
 //! the disk.
 //!
 //! Calls of the store block: a put waits for its fdatasync, a read for pages that are not in memory. They run on
-//! tokio's blocking threads, never on those that move bytes to and from sockets. Writers are bounded apart from
-//! readers, so that puts which wait for a slow disk leave threads to the gets. Reads of what was read before go there,
-//! too: whether a page is in memory nobody knows before it is touched, and a disk that is slow for one download must
-//! not hold up the sockets of all others.
+//! tokio's blocking threads, never on those that move bytes to and from sockets: a disk that is slow for one download
+//! must not hold up the sockets of all others. Writers are bounded apart from readers, so that puts which wait for a
+//! slow disk leave threads to the gets. What was read before and is still in memory is read on the spot: handing it
+//! to a thread and back costs more than the reading.
 
 use std::sync::{Arc, RwLock};
 
@@ -84,6 +84,15 @@ impl Gateway {
     /// Runs a call of the store that reads.
     pub(crate) async fn read<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> Answer<T> {
         on_a_thread(&self.readers, call).await
+    }
+
+    /// Runs a call of the store that reads: here, when all that it reads is at hand.
+    pub(crate) async fn read_or_wait<T: Send + 'static>(
+        &self,
+        at_hand: bool,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Answer<T> {
+        if at_hand { Ok(call()) } else { self.read(call).await }
     }
 
     /// Runs a call of the store that changes something, and waits for the disk.

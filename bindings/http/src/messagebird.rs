@@ -136,6 +136,7 @@ async fn find(gateway: &Arc<Gateway>, config: &Config, id: &str) -> Answer<(Stri
             accounts.push((key.account.clone(), gateway.account(SPACE, &key.account)?));
         }
     }
+    let at_hand = accounts.iter().all(|(_, account)| account.is_at_hand(&id, 0).is_ok_and(|at_hand| at_hand));
     let find = move || -> mediacask::Result<Option<(String, Account)>> {
         for (name, account) in accounts {
             if account.contains(&id)? {
@@ -144,7 +145,7 @@ async fn find(gateway: &Arc<Gateway>, config: &Config, id: &str) -> Answer<(Stri
         }
         Ok(None)
     };
-    let (name, account) = gateway.read(find).await??.ok_or_else(absent)?;
+    let (name, account) = gateway.read_or_wait(at_hand, find).await??.ok_or_else(absent)?;
     let restricted = config.messagebird.iter().any(|key| key.account == name && key.restricted);
     Ok((name, account, restricted))
 }

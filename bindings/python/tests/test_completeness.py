@@ -83,7 +83,8 @@ def test_every_method_is_there() -> None:
         ("BlobReader", mediacask.BlobReader),
         ("Blob", mediacask.Blob),
     ]:
-        for method in methods(struct):
+        # A hint for threads that may not wait: here every call lets the others run.
+        for method in methods(struct) - {"is_at_hand"}:
             name = said.get(method, method)
             # Who opens stands in the module.
             assert hasattr(cls, name) or (struct == "Store" and hasattr(mediacask, name)), f"{struct}::{method}"
