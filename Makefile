@@ -38,6 +38,8 @@ test: ## Run every test of the workspace, doc tests included
 	@sh scripts/system-packages.sh $(C_TESTS_NEED)
 	cargo test --workspace --locked
 	cargo test --locked --all-features --lib --test telemetry --test operations
+	cargo test --locked -p mediacask-http --no-default-features
+	cargo test --locked -p mediacask-cli --no-default-features --test cli serve::
 	$(MAKE) test-python test-python-free test-sdk test-openapi
 
 lint: ## Check format, clippy, rustdoc and dependencies; warnings are errors
@@ -49,6 +51,7 @@ lint: ## Check format, clippy, rustdoc and dependencies; warnings are errors
 	done
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --lib --test telemetry --all-features --locked -- -D warnings
+	cargo clippy -p mediacask-http -p mediacask-cli --all-targets --no-default-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --all-features
 	$(MAKE) deny lint-python
 

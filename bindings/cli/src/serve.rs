@@ -38,9 +38,10 @@ impl Serve {
         let clock = self.test_clock.clone().map_or_else(Clock::system, mediacask_http::test_clock);
         let options = Store::options().create(Create::IfMissing).clock(clock.clone());
         session.with_options(options, |store, out| {
+            let scheme = if config.tls.is_some() { "https" } else { "http" };
             let gateway = Gateway::start(store.clone(), clock, config)?;
             let address = match gateway.address() {
-                Listen::Tcp(address) => format!("http://{address}"),
+                Listen::Tcp(address) => format!("{scheme}://{address}"),
                 unix @ Listen::Unix(_) => unix.to_string(),
             };
             if out.json() {

@@ -8,4 +8,6 @@ mod demo;
 mod exit_codes;
 mod listings;
 mod serve;
+mod serve_log;
+mod server;
 mod trees;

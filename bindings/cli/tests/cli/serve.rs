@@ -2,110 +2,13 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::io::{Read as _, Write as _};
+use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 
 use crate::bench::Bench;
-
-/// With all the patience that a busy machine may need.
-const CONFIG: &str = "\
-listen = \"127.0.0.1:0\"
-log = { requests = \"json\" }
-[limits]
-bandwidth_bytes = 104857600
-stall_secs = 3600
-header_secs = 3600
-[[bandwidth.users]]
-username = \"bwuser\"
-password = \"bw-hidden-pass\"
-account = \"5500001\"
-";
-
-/// `bwuser:bw-hidden-pass`
-const BASIC: &str = "Basic Ynd1c2VyOmJ3LWhpZGRlbi1wYXNz";
-
-/// A server process; killed when the test ends before it.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    /// Starts one on the store of the bench, with `gateway.toml` beside it; its log goes to `log`.
-    fn start(bench: &Bench) -> Server {
-        let log = fs::OpenOptions::new().create(true).append(true).open(bench.path("log")).unwrap();
-        let mut tool = bench.tool();
-        tool.arg("--store").arg(bench.store()).args(["serve", "--config", "gateway.toml"]);
-        let mut child = tool.env("RUST_LOG", "trace").stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let log = || fs::read_to_string(bench.path("log")).unwrap();
-        let address = line.trim().strip_prefix("listening on http://").unwrap_or_else(|| panic!("{line}{}", log()));
-        Server { child, address: address.to_owned() }
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap().success());
-    }
-
-    fn connect(&self) -> std::io::Result<TcpStream> {
-        let stream = TcpStream::connect(&self.address)?;
-        stream.set_read_timeout(Some(std::time::Duration::from_mins(2)))?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-
-    fn get(&self, name: &str) -> (u16, Vec<u8>) {
-        let mut stream = self.connect().unwrap();
-        stream.write_all(head("GET", name, "Connection: close\r\n").as_bytes()).unwrap();
-        let mut reply = Vec::new();
-        stream.read_to_end(&mut reply).unwrap();
-        let end = reply.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
-        (status(&reply), reply.split_off(end))
-    }
-
-    /// Waits for its end; gives its exit code.
-    fn end(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn head(method: &str, name: &str, more: &str) -> String {
-    let path = format!("/api/v2/users/5500001/media/{name}");
-    format!("{method} {path} HTTP/1.1\r\nHost: g\r\nAuthorization: {BASIC}\r\n{more}\r\n")
-}
-
-fn status(reply: &[u8]) -> u16 {
-    let line = String::from_utf8_lossy(&reply[..reply.len().min(15)]).into_owned();
-    line.split(' ').nth(1).and_then(|status| status.trim().parse().ok()).unwrap_or_else(|| panic!("{line:?}"))
-}
-
-/// Reads the head of an answer.
-fn answered(stream: &mut TcpStream) -> std::io::Result<u16> {
-    let (mut reply, mut byte) = (Vec::new(), [0]);
-    while !reply.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte)?;
-        reply.push(byte[0]);
-    }
-    Ok(status(&reply))
-}
-
-fn put(stream: &mut TcpStream, name: &str, content: &[u8]) -> std::io::Result<u16> {
-    let head = head("PUT", name, &format!("Content-Length: {}\r\n", content.len()));
-    stream.write_all(&[head.as_bytes(), content].concat())?;
-    answered(stream)
-}
+use crate::server::{CONFIG, Server, answered, head, put};
 
 fn bench() -> Bench {
     let bench = Bench::new();
@@ -217,6 +120,62 @@ fn a_mistake_in_the_configuration_is_told_with_its_line() {
     assert!(!bench.store().exists(), "nothing was made for it");
     bench.run(&["serve", "--config", "absent.toml"]).exits(2).says("absent.toml: the configuration cannot be read");
     bench.run(&["serve"]).exits(2).says("--config");
+    let help = bench.run(&["serve", "--help"]).ok().text();
+    let (_, clock) = help.split_once("--test-clock").unwrap();
+    assert!(clock.contains("For tests only"), "{help}");
+}
+
+/// CONFIG with TLS; the certificates are of the gateway's own tests.
+fn with_tls(certificate: &str) -> String {
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/../http/tests/gateway/tls");
+    format!("{CONFIG}[tls]\ncertificate = \"{here}/{certificate}\"\nkey = \"{here}/key.pem\"\n")
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn with_a_certificate_it_speaks_tls_and_says_so() {
+    let bench = bench();
+    bench.file("gateway.toml", with_tls("certificate.pem"));
+    let server = Server::start(&bench);
+    assert_eq!(server.scheme, "https");
+    server.signal("TERM");
+    assert_eq!(server.end(), Some(0));
+    bench.file("gateway.toml", with_tls("absent.pem"));
+    let line = CONFIG.lines().count() + 1;
+    let refused = bench.run(&["serve", "--config", "gateway.toml"]).exits(2);
+    refused.says(&format!("gateway.toml:{line}: ")).says("absent.pem is no PEM file that can be used");
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn a_build_without_tls_serves_and_says_plainly_that_it_has_none() {
+    let bench = bench();
+    let server = Server::start(&bench);
+    assert_eq!((server.scheme.as_str(), server.get("a").0), ("http", 404));
+    server.signal("TERM");
+    assert_eq!(server.end(), Some(0));
+    let line = CONFIG.lines().count() + 1;
+    let plainly = "this build has no TLS: build it with the feature `tls`, or take the table [tls] away";
+    bench.file("gateway.toml", with_tls("certificate.pem"));
+    let serve = ["serve", "--config", "gateway.toml"];
+    bench.run(&serve).exits(2).says(&format!("gateway.toml:{line}: {plainly}"));
+}
+
+#[test]
+fn without_tls_there_is_no_cryptography_in_it_and_nothing_of_another_language() {
+    let packages = |features: &[&str]| {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()));
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["tree", "-e", "normal", "--locked", "--offline"]);
+        let tree = cargo.args(["--prefix", "none", "-f", "{p}"]).args(features).output().unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        String::from_utf8(tree.stdout).unwrap()
+    };
+    let has = |tree: &str, name: &str| tree.lines().any(|line| line.starts_with(&format!("{name} ")));
+    let (with, without) = (packages(&[]), packages(&["--no-default-features"]));
+    for name in ["ring", "rustls", "tokio-rustls", "rustls-native-certs"] {
+        assert!(has(&with, name) && !has(&without, name), "{name}");
+    }
+    assert!(has(&without, "mediacask-http") && has(&without, "hyper"));
 }
 
 /// Kilobytes of memory that the process had at most.

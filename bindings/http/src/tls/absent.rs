@@ -18,7 +18,6 @@ pub(super) fn acceptor(_: &Tls) -> Result<Acceptor, String> {
     refused("take the table [tls] away")
 }
 
-#[expect(clippy::unused_async, reason = "the one with TLS awaits")]
 pub(crate) async fn handshake(acceptor: &Acceptor, _: Stream, _: Duration) -> Option<Stream> {
     match *acceptor {}
 }
@@ -33,7 +32,6 @@ impl Trust {
     }
 
     #[expect(clippy::unused_async, reason = "the one with TLS awaits")]
-    #[expect(clippy::unused_self, reason = "the one with TLS has roots")]
     pub(crate) async fn connect(&self, _: &url::Host<String>, _: Stream) -> Result<Stream, String> {
         Err("this gateway speaks no TLS, so nothing is fetched by https".to_owned())
     }
