@@ -53,7 +53,12 @@ lint: ## Check format, clippy, rustdoc and dependencies; warnings are errors
 	cargo clippy --lib --test telemetry --all-features --locked -- -D warnings
 	cargo clippy -p mediacask-http -p mediacask-cli --all-targets --no-default-features --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --all-features
-	$(MAKE) deny lint-python
+	$(MAKE) deny lint-python lint-unit
+
+.PHONY: lint-unit
+lint-unit: ## Have systemd read the unit of the gateway (bindings/http)
+	@command -v systemd-analyze >/dev/null || sh scripts/system-packages.sh systemd
+	sh scripts/verify-unit.sh bindings/http/mediacask.service /usr/local/bin/mediacask
 
 deny: $(DENY) ## Check licences, bans and sources of all dependencies
 	$(DENY) --locked check licenses bans sources

@@ -5,6 +5,7 @@
 mod bench;
 mod commands;
 mod demo;
+mod deploy;
 mod exit_codes;
 mod listings;
 mod serve;
