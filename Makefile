@@ -257,5 +257,20 @@ $(OPENAPI_DIR)/venv/made: bindings/http/tests/openapi/requirements.txt
 	@sh scripts/need.sh python3
 	sh bindings/python/venv.sh python3 $(@D) $<
 
+# The gateway under load, and beside nginx: see bindings/http/load.
+LOAD = MEDIACASK=$(abspath $(CARGO_TARGET_DIR))/release/mediacask CARGO_TARGET_DIR=$(abspath $(CARGO_TARGET_DIR)) \
+    python3 bindings/http/load/load.py
+.PHONY: load load-smoke load-needs
+load: load-needs ## Load the gateway by 1,000 connections for a minute, and measure it beside nginx
+	$(LOAD)
+
+load-smoke: load-needs ## Check that the gateway's load works, in seconds
+	$(LOAD) --smoke
+
+load-needs:
+	@sh scripts/need.sh cargo cc python3
+	@sh scripts/system-packages.sh nginx-light wrk
+	cargo build --release --locked -p mediacask-cli
+
 clean: ## Remove everything that was built, tools included
 	cargo clean
