@@ -21,7 +21,7 @@ trap 'rm -rf "$work"' EXIT
          inside { ends = sub(/\);$/, ") { __builtin_trap(); }"); print }
          ends { inside = 0; ends = 0 }' "$header"
 } >"$work/stub.c"
-gcc -std=c11 -g -O0 -w -shared -fPIC -Wl,-soname,libmediacask.so.0 -Iinclude -o "$work/libmediacask.so" "$work/stub.c"
+gcc -std=c11 -g -O0 -w -shared -fPIC -Wl,-soname,libmediacask.so.0 -Iinclude "-ffile-prefix-map=$work=." -o "$work/libmediacask.so" "$work/stub.c"
 
 exports() {
     nm -D --defined-only "$1" | awk '{ print $3 }' | sort
