@@ -611,13 +611,18 @@ fn a_slow_run_can_be_broken_off_and_does_not_hold_the_store_open() {
     let slow = VerifyOptions::new().bytes_per_sec(1);
     let report = store.verify(&slow, &mut |_| ControlFlow::Break(())).unwrap();
     assert!(report.resume.is_some());
-    // While it waits, the store is closed.
-    let mut closed = false;
-    let ended = store.verify(&slow, &mut |_| {
-        if !std::mem::replace(&mut closed, true) {
+    // While it waits, the store is closed by somebody else.
+    let (told, hear) = std::sync::mpsc::channel();
+    let ended = std::thread::scope(|scope| {
+        let store = &store;
+        scope.spawn(move || {
+            hear.recv().unwrap();
             store.close().unwrap();
-        }
-        ControlFlow::Continue(())
+        });
+        store.verify(&slow, &mut |_| {
+            let _ = told.send(());
+            ControlFlow::Continue(())
+        })
     });
     assert_eq!(ended.unwrap_err().kind(), ErrorKind::Closed);
 }
