@@ -22,6 +22,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -126,9 +127,21 @@ def gateway() -> Iterator[Server]:
         sys.exit(f"the gateway ended with {code}: see {PLACE / 'gateway.log'}")
 
 
+def free_port() -> int:
+    """One that nobody has; below those that the system gives to clients, of whom a thousand were just here."""
+    for port in range(10_000 + os.getpid() % 10_000, 30_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    sys.exit("there is no free port")
+
+
 @contextmanager
 def nginx() -> Iterator[Server]:
-    port = 20000 + os.getpid() % 20000
+    port = free_port()
     user = "user root;" if os.getuid() == 0 else ""
     (PLACE / "nginx.conf").write_text(NGINX.format(place=PLACE, port=port, user=user))
     # Before it has read where its log is, it complains to where the package has it.
