@@ -92,12 +92,15 @@ PEERS_BUILD = cargo build --locked --manifest-path benches/peers/Cargo.toml --ta
 PEERS = $(CARGO_TARGET_DIR)/peers/release/mediacask-peers --dir $(CARGO_TARGET_DIR)/bench --out $(CARGO_TARGET_DIR)/bench
 # What building RocksDB takes, as Debian calls it.
 ROCKSDB_NEEDS = g++ clang libclang-dev
-.PHONY: bench-full bench-smoke bench-core
+.PHONY: bench-full bench-smoke bench-core bench-keep
 
 bench: ## Measure the store beside its peers, without RocksDB; ten minutes, once built
 	@sh scripts/need.sh cargo cc
 	$(PEERS_BUILD) --release
 	$(PEERS)
+
+bench-keep: ## Take what the last bench has left into benches/results and README.md
+	sh scripts/keep-bench.sh $(CARGO_TARGET_DIR)/bench
 
 bench-full: ## Measure everything, RocksDB and 10 million names among it; hours, and 100 GB of disk
 	@sh scripts/need.sh cargo cc
