@@ -17,7 +17,7 @@ const WORTH: Duration = Duration::from_micros(80);
 const LONGEST: Duration = Duration::from_millis(1);
 /// Bytes that take about as long to write as a sync takes in any case.
 const ENOUGH: u64 = 512 << 10;
-/// Leaders that do not wait, at most, after so many have waited in vain: a power of two.
+/// After this many leaders in a row have waited in vain, and after more, two to this power do not wait.
 const VAIN_MAX: u32 = 6;
 
 /// What the queue has learned of those who come.

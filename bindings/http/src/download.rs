@@ -1,9 +1,10 @@
 //! The journey of a download: a name -> its version -> conditions and range -> bytes of the store's own map.
 //!
 //! A body is a queue of chunks of 64 KiB, each a piece of the mapped segment that was checked just before: nothing is
-//! copied between the disk's cache and the socket. Chunks are fetched a few at a time, by a thread that may wait for the
-//! disk unless they are in memory already, and the next few only when the socket has taken most of the last: a slow
-//! client holds little memory, and no lock. A chunk that is found damaged in the middle ends the connection, so that nobody takes a part for the whole.
+//! copied between the disk's cache and the socket. Chunks are fetched a few at a time, by a thread that may wait for
+//! the disk unless they are in memory already, and the next few only when the socket has taken most of the last: a slow
+//! client holds little memory, and no lock. A chunk that is found damaged in the middle ends the connection, so that
+//! nobody takes a part for the whole.
 
 use std::collections::VecDeque;
 use std::io::{self, Seek as _, SeekFrom};
