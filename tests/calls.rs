@@ -1,6 +1,9 @@
 //! What the store asks of the disk, counted: readers sync nothing and write nothing, a group costs one fdatasync,
 //! and nobody who reads waits while somebody else syncs. Counts and conditions, not time.
 
+#[path = "support/wait.rs"]
+mod wait;
+
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +16,7 @@ use mediacask::disk::map::Map;
 use mediacask::disk::{Access, Disk, DiskFile, FileFacts, Found};
 use mediacask::{Account, DeleteOptions, ListOptions, PutOptions, Store, StoreOptions, Upkeep};
 use parking_lot::{Condvar, Mutex};
+use wait::wait_until;
 
 /// Only to end a test that would hang: far longer than anything takes.
 const HANGS: Duration = Duration::from_mins(2);
@@ -294,9 +298,7 @@ fn writers_who_come_while_a_group_is_synced_share_the_next_sync() {
                 });
             }
             disk.wait_for_a_sync();
-            while coming.load(Ordering::Acquire) < WRITERS {
-                thread::yield_now();
-            }
+            wait_until("all writers come", || coming.load(Ordering::Acquire) == WRITERS);
             drop(shut);
         });
         puts += WRITERS as u64;

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use mediacask::{Account, ListOptions, PutOptions, Store};
 use support::place::temp_dir;
+use support::wait_until;
 
 const WRITERS: usize = 8;
 const ROUNDS: usize = 8;
@@ -108,9 +109,7 @@ fn a_checkpoint_while_eight_write_is_a_whole_prefix_of_what_they_did() {
             told.pause.store(false, Ordering::SeqCst);
             // So that there is something new each time.
             let begun = told_now(&told).1;
-            while told_now(&told).1 < begun + 300 {
-                std::thread::yield_now();
-            }
+            wait_until("more is put", || told_now(&told).1 >= begun + 300);
             let before = told_now(&told);
             let report = store.checkpoint(at("copy")).unwrap();
             let after = told_now(&told);

@@ -6,12 +6,10 @@ mod compaction {
 }
 mod support;
 
-use std::time::{Duration, Instant};
-
 use compaction::full::{Full, options};
 use mediacask::Upkeep;
 use mediacask::disk::Disk;
-use support::{Crash, FaultDisk};
+use support::{Crash, FaultDisk, wait_until};
 
 const SEGMENT: u64 = 64 << 10;
 
@@ -50,11 +48,7 @@ fn room_comes_back_on_a_full_disk_by_itself() {
     for round in 0..5 {
         full.fill();
         full.thin_out(3, round);
-        let begun = Instant::now();
-        while full.put().is_err() {
-            assert!(begun.elapsed() < Duration::from_mins(1), "round {round}: {:?}", full.store.health());
-            std::thread::yield_now();
-        }
+        wait_until(&format!("round {round}: there is room"), || full.put().is_ok());
         full.compare(&format!("round {round}"));
     }
 }

@@ -7,14 +7,14 @@ mod support;
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mediacask::{DeleteOptions, ErrorKind, PutOptions, Store, StoreOptions, Upkeep, VerifyOptions};
 use scene::{
     BYTES, HALF_MS, NAME, account, compare, count, found_in, let_go_of_everything, options, secret, secret_put,
 };
-use support::Random;
 use support::place::{self, Hand};
+use support::{Random, wait_until};
 
 /// Opens the store once more with nothing but its log.
 fn rebuilt(dir: &Path, options: StoreOptions) -> Store {
@@ -65,17 +65,10 @@ fn the_background_keeps_the_deadline_by_itself() {
     let (dir, hand, mut random) = (place::temp_dir(), Hand::new(), Random::new(3));
     let store = options(&hand).upkeep(Upkeep::Background).open(dir.path()).unwrap();
     let kept = let_go_of_everything(&store, &hand, &mut random, 60);
-    let wait_until = |is_done: &dyn Fn() -> bool| {
-        let begun = Instant::now();
-        while !is_done() {
-            assert!(begun.elapsed() < Duration::from_mins(10), "it was not done: {:?}", store.health());
-            std::thread::yield_now();
-        }
-    };
     // What is swept while something is being erased is for the next time.
-    wait_until(&|| store.stats().unwrap().names == kept.len() as u64);
+    wait_until("what expired is swept", || store.stats().unwrap().names == kept.len() as u64);
     hand.advance_ms(HALF_MS);
-    wait_until(&|| store.health().last.erasure.is_some());
+    wait_until("it is erased", || store.health().last.erasure.is_some());
     assert_eq!(count(&store, "late_ms"), 0);
     assert_eq!(found_in(dir.path()), Vec::<String>::new());
     compare(&store, &kept, "erased");

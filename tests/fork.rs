@@ -18,7 +18,7 @@ use mediacask::{
     Account, Blob, DeleteOptions, Digest, Durability, ErrorKind, ListOptions, Policy, PutOptions, Result, Store,
     StoreOptions, UpdateOptions, Upkeep,
 };
-use support::Random;
+use support::{Random, wait_until};
 use tempfile::TempDir;
 
 /// Seconds after which a child that hangs is ended by the system.
@@ -237,9 +237,7 @@ fn forks_amid_eight_writers_disturb_neither_parent_nor_child() {
         };
         let threads: Vec<_> = (0..8).map(spawn).collect();
         for n in 0..60 {
-            while puts.load(Ordering::SeqCst) < 20 * n {
-                thread::yield_now();
-            }
+            wait_until("the threads have put more", || puts.load(Ordering::SeqCst) >= 20 * n);
             let child = fork(|| {
                 check_held(&held);
                 call_everything(&store, &media);

@@ -13,10 +13,10 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
 
 use compaction::full::{Full, options};
 use mediacask::Upkeep;
+use support::wait_until;
 
 const MIB: u64 = 24;
 const SEGMENT: u64 = 512 << 10;
@@ -88,11 +88,7 @@ fn room_comes_back(mounted: &Mounted) {
                 let report = full.store.compact().unwrap_or_else(|error| panic!("{when}: {error}"));
                 assert!(report.segments_freed > 0, "{when}: {report:?}");
             }
-            let begun = Instant::now();
-            while full.put().is_err() {
-                assert!(begun.elapsed() < Duration::from_mins(1), "{when}: {:?}", full.store.health());
-                std::thread::yield_now();
-            }
+            wait_until(&format!("{when}: there is room"), || full.put().is_ok());
             full.compare(&when);
             full = full.reopen(options(SEGMENT).upkeep(upkeep), &path);
             full.compare(&format!("{when}, opened again"));

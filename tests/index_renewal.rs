@@ -8,12 +8,12 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mediacask::{Account, DeleteOptions, Durability, IndexState, ListOptions, PutOptions, Store, Upkeep};
 use scene::{PARTS, Truth, content, happen, options};
 use support::place::{by_hand, files_below, temp_dir};
-use support::{Crash, FaultDisk};
+use support::{Crash, FaultDisk, wait_until};
 
 /// A name whose row is long.
 fn name(n: u32) -> String {
@@ -43,14 +43,8 @@ fn index_bytes(store: &Store) -> u64 {
 
 /// Waits for what the background does of its own accord.
 fn wait_for_renewal(store: &Store) -> mediacask::Activity {
-    let begun = Instant::now();
-    loop {
-        if let Some(renewal) = store.health().last.index_renewal {
-            return renewal;
-        }
-        assert!(begun.elapsed() < Duration::from_mins(10), "it was not written anew: {:?}", store.health());
-        std::thread::yield_now();
-    }
+    wait_until("the index is written anew", || store.health().last.index_renewal.is_some());
+    store.health().last.index_renewal.unwrap()
 }
 
 #[test]

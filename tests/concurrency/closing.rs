@@ -11,7 +11,7 @@ use mediacask::{
     DeleteOptions, Error, ErrorKind, ListOptions, PutOptions, Result, Store, UpdateOptions, VerifyOptions,
 };
 
-use crate::support::FaultDisk;
+use crate::support::{FaultDisk, wait_until};
 use crate::{content, directory, numbered, small, stamp_of};
 
 /// One call of every sort, the sort by number.
@@ -71,9 +71,7 @@ fn a_store_that_is_closed_while_others_use_it_answers_closed_and_lies_still() {
                 scope.spawn(move || call_until_failure(&store, thread, calls))
             };
             let threads: Vec<_> = (0..12).map(spawn).collect();
-            while calls.load(Ordering::SeqCst) < 100 + 37 * seed {
-                thread::yield_now();
-            }
+            wait_until("calls are under way", || calls.load(Ordering::SeqCst) >= 100 + 37 * seed);
             let closers = [store.clone(), store.clone()];
             thread::scope(|inner| {
                 closers.iter().for_each(|store| drop(inner.spawn(|| store.close().unwrap())));

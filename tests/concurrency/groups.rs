@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mediacask::{Account, DeleteOptions, ErrorKind, ListOptions, PutOptions, Result, Store, StoreOptions, Upkeep};
 
-use crate::support::{CallKind, Crash, FaultDisk, Keep, Tear};
+use crate::support::{CallKind, Crash, FaultDisk, Keep, Tear, wait_until};
 use crate::tap::{Call, Tap};
 use crate::{content, numbered, stamp_of};
 
@@ -104,9 +104,7 @@ fn fail_amid_writers(seed: u64, of: Call, fail: impl Fn() -> io::Result<()> + Se
     let media = store.account("a").unwrap();
     let ended = thread::scope(|scope| {
         let writers = scope.spawn(|| put_until_failure(&media));
-        while store.stats().unwrap().groups < 5 + seed {
-            thread::yield_now();
-        }
+        wait_until("some groups are written", || store.stats().unwrap().groups >= 5 + seed);
         armed.store(true, Ordering::SeqCst);
         writers.join().unwrap()
     });

@@ -11,7 +11,7 @@ use mediacask::disk::files::RealDisk;
 use mediacask::{Account, DeleteOptions, Entry, ErrorKind, ListOptions, PutOptions, Store};
 use parking_lot::{Condvar, Mutex};
 
-use crate::support::{Crash, FaultDisk, Keep, Random, Tear};
+use crate::support::{Crash, FaultDisk, Keep, Random, Tear, wait_until};
 use crate::tap::{Call, Tap};
 use crate::{content, directory, numbered, small, stamp_of};
 
@@ -198,9 +198,7 @@ fn of_sixteen_puts_if_absent_in_one_group_exactly_one_wins() {
             scope.spawn(move || leader.put("leader", content(round, 8), &PutOptions::new()).unwrap());
             gate.wait_for_one();
             let contest = scope.spawn(|| contend(&media, &name, &ready));
-            while ready.load(Ordering::SeqCst) < 16 {
-                thread::yield_now();
-            }
+            wait_until("the sixteen are ready", || ready.load(Ordering::SeqCst) == 16);
             // Between a thread's last word and its place in the queue nobody can look; give them a turn each.
             (0..64).for_each(|_| thread::yield_now());
             gate.set(false);

@@ -6,6 +6,8 @@
 pub(crate) mod fault;
 pub(crate) mod place;
 pub(crate) mod random;
+pub(crate) mod wait;
 
 pub(crate) use fault::{CallKind, Crash, Fault, FaultDisk, Keep, SyncKind, Synced, Tear};
 pub(crate) use random::Random;
+pub(crate) use wait::wait_until;

@@ -40,6 +40,9 @@ impl Serve {
         session.with_options(options, |store, out| {
             let scheme = if config.tls.is_some() { "https" } else { "http" };
             let gateway = Gateway::start(store.clone(), clock, config)?;
+            // Before the line below: who reads it may send a signal at once.
+            let signals = gateway.take_signals();
+            let signals = signals.map_err(|error| Failure::Other(format!("cannot take signals: {error}")))?;
             let address = match gateway.address() {
                 Listen::Tcp(address) => format!("{scheme}://{address}"),
                 unix @ Listen::Unix(_) => unix.to_string(),
@@ -51,9 +54,9 @@ impl Serve {
             }
             out.flush()?;
             let read = || self.load().inspect_err(|error| tracing::error!("the configuration stays: {error}")).ok();
-            let ended = gateway.run_until_told(read);
+            gateway.run_until_told(signals, read);
             gateway.stop();
-            ended.map_err(|error| Failure::Other(format!("cannot wait for signals: {error}")))
+            Ok(())
         })
     }
 

@@ -83,5 +83,5 @@ pub use config::{
     Access, BandwidthUser, Config, ConfigError, Content, Fetch, Limits, Listen, Log, MessageBirdKey, NativeToken,
     Overrides, Tls, TwilioAccount,
 };
-pub use running::{Gateway, StartError};
+pub use running::{Gateway, Signals, StartError};
 pub use secret::Secret;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mediacask::{Clock, Store};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -20,6 +21,14 @@ pub struct Gateway {
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<()>>,
     runtime: Option<Runtime>,
+}
+
+/// The signals by which a process is told to stop, or to read its configuration again: [`Gateway::take_signals`].
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
 }
 
 /// Why a gateway could not start.
@@ -82,19 +91,28 @@ impl Gateway {
         Ok(())
     }
 
-    /// Waits for SIGTERM or SIGINT; at each SIGHUP takes the configuration that `read` gives, or keeps what it has.
-    pub fn run_until_told(&self, mut read: impl FnMut() -> Option<Config>) -> io::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
+    /// From now on this process takes SIGTERM, SIGINT and SIGHUP here, for [`Gateway::run_until_told`]. Call it before
+    /// anybody is told that the gateway is there: until then the system ends the process at any of the three.
+    pub fn take_signals(&self) -> io::Result<Signals> {
         let runtime = self.runtime.as_ref().ok_or_else(|| io::Error::other("the gateway has stopped"))?;
+        let _in_runtime = runtime.enter();
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT, also one that has come since the signals were taken; at each SIGHUP takes the
+    /// configuration that `read` gives, or keeps what it has.
+    pub fn run_until_told(&self, mut signals: Signals, mut read: impl FnMut() -> Option<Config>) {
+        let Some(runtime) = &self.runtime else { return };
         runtime.block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut hang_up = signal(SignalKind::hangup())?;
             loop {
                 tokio::select! {
-                    _ = terminate.recv() => return Ok(()),
-                    _ = interrupt.recv() => return Ok(()),
-                    _ = hang_up.recv() => {
+                    _ = signals.terminate.recv() => return,
+                    _ = signals.interrupt.recv() => return,
+                    _ = signals.hang_up.recv() => {
                         let Some(config) = read() else { continue };
                         match self.configure(config) {
                             Ok(()) => tracing::info!(target: "mediacask_http", "the configuration was read again"),
@@ -103,7 +121,7 @@ impl Gateway {
                     }
                 }
             }
-        })
+        });
     }
 
     /// Stops: requests under way finish, nothing more is accepted. The store can be closed then.

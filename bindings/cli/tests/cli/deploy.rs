@@ -5,10 +5,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use crate::bench::Bench;
 use crate::server::{CONFIG, Server};
+use crate::wait::wait_until;
 
 /// Where both have the store and the configuration.
 const STORE: &str = "/var/lib/mediacask";
@@ -66,9 +66,7 @@ fn the_unit_starts_the_gateway_has_it_read_again_and_stops_it() {
     assert_eq!(server.get("a").0, 404);
     bench.file("etc/gateway.toml", CONFIG.replace("bw-hidden-pass", "another"));
     server.signal(reload.strip_prefix("/bin/kill -").and_then(|rest| rest.strip_suffix(" $MAINPID")).unwrap());
-    while server.get("a").0 != 401 {
-        thread::yield_now();
-    }
+    wait_until("the other password holds", || server.get("a").0 == 401);
     // What systemd sends when nothing else is said; it waits for longer than the gateway takes.
     assert_eq!(directive(&unit, "KillSignal"), Vec::<String>::new());
     let default = mediacask_http::Config::parse("", "gateway.toml".as_ref(), &mediacask_http::Overrides::default());

@@ -12,3 +12,5 @@ mod serve;
 mod serve_log;
 mod server;
 mod trees;
+#[path = "../../../../tests/support/wait.rs"]
+mod wait;

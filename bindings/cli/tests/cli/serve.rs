@@ -9,6 +9,7 @@ use std::thread;
 
 use crate::bench::Bench;
 use crate::server::{CONFIG, Server, answered, head, put};
+use crate::wait::wait_until;
 
 fn bench() -> Bench {
     let bench = Bench::new();
@@ -47,9 +48,7 @@ fn every_put_that_was_answered_is_there_after_kill_9() {
                     }
                 });
             }
-            while answered.lock().unwrap().len() < (life + 1) * 150 {
-                thread::yield_now();
-            }
+            wait_until("puts are answered", || answered.lock().unwrap().len() >= (life + 1) * 150);
             server.signal("KILL");
         });
         drop(server);
@@ -75,9 +74,7 @@ fn told_to_stop_it_finishes_what_is_under_way_and_closes_the_store() {
     stream.write_all(head("PUT", "a", "Content-Length: 10\r\nExpect: 100-continue\r\n").as_bytes()).unwrap();
     assert_eq!(answered(&mut stream).unwrap(), 100);
     server.signal("TERM");
-    while server.connect().is_ok() {
-        thread::yield_now();
-    }
+    wait_until("it accepts nothing more", || server.connect().is_err());
     stream.write_all(b"0123456789").unwrap();
     assert_eq!(answered(&mut stream).unwrap(), 204);
     assert_eq!(server.end(), Some(0));
@@ -93,15 +90,11 @@ fn it_reads_its_configuration_again_and_keeps_it_when_that_has_mistakes() {
     assert_eq!(server.get("a").0, 404);
     bench.file("gateway.toml", CONFIG.replace("[limits]", "[limitz]"));
     server.signal("HUP");
-    while !log().contains("gateway.toml:3: unknown field `limitz`") {
-        thread::yield_now();
-    }
+    wait_until("the mistake is told", || log().contains("gateway.toml:3: unknown field `limitz`"));
     assert_eq!(server.get("a").0, 404, "as it was");
     bench.file("gateway.toml", CONFIG.replace("bw-hidden-pass", "another"));
     server.signal("HUP");
-    while server.get("a").0 != 401 {
-        thread::yield_now();
-    }
+    wait_until("the other password holds", || server.get("a").0 == 401);
     server.signal("INT");
     assert_eq!(server.end(), Some(0));
     let log = log();

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 
 use crate::bench::Bench;
 use crate::server::Server;
+use crate::wait::wait_until;
 
 const ACCOUNT: &str = "AC11111111111111111111111111111111";
 
@@ -88,9 +89,7 @@ fn each_request_is_a_line_of_text_or_json_or_none_and_no_secret_is_told() {
         // Nor is it told in a complaint about the configuration.
         bench.file("gateway.toml", config(requests).replace("\"hidden-3\"", "hidden-3"));
         server.signal("HUP");
-        while !fs::read_to_string(bench.path("log")).unwrap().contains("gateway.toml:") {
-            std::thread::yield_now();
-        }
+        wait_until("the mistake is told", || fs::read_to_string(bench.path("log")).unwrap().contains("gateway.toml:"));
         server.signal("TERM");
         assert_eq!(server.end(), Some(0));
         let log = fs::read_to_string(bench.path("log")).unwrap();

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use crate::bench::Bench;
+use crate::wait::wait_until;
 
 /// With all the patience that a busy machine may need.
 pub(crate) const CONFIG: &str = "\
@@ -76,6 +77,7 @@ impl Server {
 
     /// Waits for its end; gives its exit code.
     pub(crate) fn end(mut self) -> Option<i32> {
+        wait_until("the server ends", || self.child.try_wait().unwrap().is_some());
         self.child.wait().unwrap().code()
     }
 }

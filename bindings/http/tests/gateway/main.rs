@@ -21,6 +21,7 @@ mod paging;
 #[path = "../../../../tests/conformance/script.rs"]
 mod script;
 mod serving;
+mod signals;
 mod support;
 mod twilio;
 mod twilio_messages;

@@ -57,6 +57,10 @@ impl Served {
         Served { gateway: Some(gateway), store, listen, ahead, _dir: dir }
     }
 
+    pub(crate) fn gateway(&self) -> &Gateway {
+        self.gateway.as_ref().unwrap()
+    }
+
     /// Moves the clock.
     pub(crate) fn forward(&self, by: Duration) {
         self.ahead.fetch_add(by.as_secs(), Ordering::Relaxed);
@@ -65,7 +69,7 @@ impl Served {
     /// Has it take another configuration.
     pub(crate) fn configure(&self, config: &str) {
         let config = Config::parse(config, "gateway.toml".as_ref(), &Overrides::default()).unwrap();
-        self.gateway.as_ref().unwrap().configure(config).unwrap();
+        self.gateway().configure(config).unwrap();
     }
 
     /// Stops it, and waits until it has.
