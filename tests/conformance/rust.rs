@@ -68,6 +68,10 @@ impl Face for Rust {
         self.hand.now_ms().try_into().expect("in this age")
     }
 
+    fn end(&mut self) {
+        *self = Rust::new();
+    }
+
     fn code(&self, kind: &mediacask::Face) -> String {
         kind.name.into()
     }

@@ -59,6 +59,9 @@ pub(crate) trait Face {
     /// Does a step; panics where it does not know the operation.
     fn step(&mut self, step: &Step) -> Result<Answer, Failure>;
 
+    /// Lets go of whatever the script left open, and works on no file of it any more.
+    fn end(&mut self);
+
     /// What stands for a kind of error in this face.
     fn code(&self, kind: &mediacask::Face) -> String;
 }
@@ -144,6 +147,7 @@ pub(crate) fn run_all(face: &mut dyn Face, dir: &Path) -> Tally {
                     tally.skipped += 1;
                 }
             }
+            face.end();
             fs::remove_dir_all(&run.dir).expect("the directory goes");
         }
     }

@@ -94,16 +94,6 @@ impl Runner {
     pub(crate) fn new(program: Program) -> Runner {
         Runner { program, running: None }
     }
-
-    /// Ends the script's process, which frees all it holds and has nothing to say.
-    pub(crate) fn end(&mut self) {
-        let Some(Running { mut child, input, output }) = self.running.take() else { return };
-        drop((input, output));
-        let mut said = String::new();
-        child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
-        let status = child.wait().expect("it ends");
-        assert!(status.success() && said.is_empty(), "{}: {status}: {said}", self.program.title());
-    }
 }
 
 impl Face for Runner {
@@ -112,13 +102,22 @@ impl Face for Runner {
     }
 
     fn begin(&mut self, _: &Path) -> i64 {
-        self.end();
         let mut command = self.program.command(&[]);
         command.arg(BEGIN_MS.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it was built");
         let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
         self.running = Some(Running { child, input, output: BufReader::new(output) });
         BEGIN_MS
+    }
+
+    /// Ends the script's process, which frees all it holds and has nothing to say.
+    fn end(&mut self) {
+        let Some(Running { mut child, input, output }) = self.running.take() else { return };
+        drop((input, output));
+        let mut said = String::new();
+        child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
+        let status = child.wait().expect("it ends");
+        assert!(status.success() && said.is_empty(), "{}: {status}: {said}", self.program.title());
     }
 
     fn code(&self, kind: &mediacask::Face) -> String {

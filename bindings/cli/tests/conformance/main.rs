@@ -114,6 +114,9 @@ impl Face for Tool {
         since.as_millis().try_into().expect("in this age")
     }
 
+    /// Each run of the tool has ended.
+    fn end(&mut self) {}
+
     fn code(&self, kind: &mediacask::Face) -> String {
         kind.exit_code.to_string()
     }

@@ -235,6 +235,10 @@ impl Face for Http {
         self.clock_ms.load(Ordering::SeqCst).try_into().expect("in this age")
     }
 
+    fn end(&mut self) {
+        *self = Http::new();
+    }
+
     fn code(&self, kind: &mediacask::Face) -> String {
         kind.name.into()
     }
