@@ -193,9 +193,9 @@ impl Account {
     /// Whether `name` and the first `len` bytes of its content were read before and are still in memory, as far as can
     /// be told at once: reading them again waits for no disk.
     ///
-    /// For threads that may not wait, like those of an async runtime: what is at hand they read themselves, the rest they
-    /// leave to others. It is a hint, and the answer may be out of date when it comes. What is absent is at hand; content
-    /// that has a file of its own is not, until a reader has opened it ([`BlobReader::is_at_hand`]).
+    /// For threads that may not wait, like those of an async runtime: what is at hand they read themselves, the rest
+    /// they leave to others. It is a hint, and the answer may be out of date when it comes. What is absent is at
+    /// hand; content that has a file of its own is not, until a reader has opened it ([`BlobReader::is_at_hand`]).
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();
@@ -292,8 +292,8 @@ impl Account {
     /// use mediacask::ListOptions;
     /// media.put("img/a.png", "a", &Default::default())?;
     /// media.put("img/b.png", "b", &Default::default())?;
-    /// let names: Vec<String> =
-    ///     media.entries(ListOptions::new().prefix("img/")).map(|entry| Ok(entry?.name)).collect::<Result<_, mediacask::Error>>()?;
+    /// let images = media.entries(ListOptions::new().prefix("img/"));
+    /// let names = images.map(|entry| Ok(entry?.name)).collect::<Result<Vec<String>, mediacask::Error>>()?;
     /// assert_eq!(names, ["img/a.png", "img/b.png"]);
     /// # Ok::<(), mediacask::Error>(())
     /// ```

@@ -1,7 +1,8 @@
 //! What the fuzzers found worth keeping is tried again at every run of the tests.
 //!
 //! The fuzzers stand in `tests/fuzz`, each with a folder of inputs below `tests/fuzz/corpus`; here every input goes
-//! through the same function, built as the other tests are. An input that once made one of them fail is kept there, too.
+//! through the same function, built as the other tests are. An input that once made one of them fail is kept there,
+//! too.
 
 #[path = "fuzz/targets/model.rs"]
 mod model;

@@ -9,7 +9,8 @@
 //!  64  4  length of the active segment's footer         68  4  zero
 //!  72  8  contents            80  8  names              88  8  length of what follows the header
 //!  96  4  CRC-32 of what follows the header            100  4  CRC-32 of bytes 0..100
-//! accounts  each: 2 length, 1 has a policy, 1 zero, text; with one: 4 segment, 4 offset, 8 sequence, 5 x 8 as in a record
+//! accounts  each: 2 length, 1 has a policy, 1 zero, text; with one: 4 segment, 4 offset, 8 sequence, 5 x 8 as in a
+//!           record
 //! segments  each: 4 id
 //! active    the footer the active segment would have at the position
 //! contents  each: 4 id, 4 account (u32::MAX: the store), 32 digest, 8 length, 4 segment, 4 offset

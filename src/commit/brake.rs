@@ -3,8 +3,8 @@
 //!
 //! The segments may take so many bytes for each that is needed, and two segments (`Log::margin`). So the next one may
 //! begin when with it there are no more than that, and what compaction gathers in its next turn finds room as well.
-//! As long as it may not, and this one is nearly full, each write waits: a little at first, and soon [`WAIT`]; what lets
-//! go of names does not wait. Where compaction finds nothing to free, nobody waits for it. On a machine on which
+//! As long as it may not, and this one is nearly full, each write waits: a little at first, and soon [`WAIT`]; what
+//! lets go of names does not wait. Where compaction finds nothing to free, nobody waits for it. On a machine on which
 //! compaction hardly comes to run, the store takes more for a while.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

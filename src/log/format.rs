@@ -55,9 +55,10 @@
 //! ```
 //!
 //! A record *stands* iff magic, salt, segment id and kind are right, the lengths are within the limits
-//! and within the segment, no sequence is above 2^64 - 2^35, and the CRC holds: of bytes 0..60, the record's offset in the segment (8 bytes),
-//! and the head. So what a body holds never stands, be it this very segment's file. The proven end is the offset up to which the segment was
-//! known to be durable when the record was written. The CRCs of the body's chunks stand in the head.
+//! and within the segment, no sequence is above 2^64 - 2^35, and the CRC holds: of bytes 0..60, the record's offset
+//! in the segment (8 bytes), and the head. So what a body holds never stands, be it this very segment's file. The
+//! proven end is the offset up to which the segment was known to be durable when the record was written. The CRCs of
+//! the body's chunks stand in the head.
 //!
 //! ```text
 //! begin   head: nothing. Opens a range of sequence numbers in a segment that is gone on with.

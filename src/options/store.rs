@@ -179,8 +179,8 @@ impl StoreOptions {
     /// 256 MiB, and 256 MiB else. Counted are the segments in whole: complete ones, the one that is written, from its
     /// first byte on, and the one that compaction gathers into while what it was gathered from is still there. Before
     /// the bound is reached compaction gathers what is needed and frees the rest, and who writes faster waits for it,
-    /// at most 90 ms each time; it rewrites the more, the closer this is to 1. Deleting lowers the bound at once, and the
-    /// segments follow. Not counted are spares, no more than 4 or a sixteenth of the segments, and the files that
+    /// at most 90 ms each time; it rewrites the more, the closer this is to 1. Deleting lowers the bound at once, and
+    /// the segments follow. Not counted are spares, no more than 4 or a sixteenth of the segments, and the files that
     /// held blobs keep. Segments in which what is needed is damaged stay, whatever the bound.
     #[must_use]
     pub fn space_amplification(mut self, times: f64) -> StoreOptions {

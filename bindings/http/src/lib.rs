@@ -1,5 +1,5 @@
-//! A gateway from HTTP to a [`mediacask::Store`]: it speaks the media APIs of Bandwidth, Twilio and MessageBird, so that
-//! their own SDKs can be pointed at it unchanged.
+//! A gateway from HTTP to a [`mediacask::Store`]: it speaks the media APIs of Bandwidth, Twilio and MessageBird, so
+//! that their own SDKs can be pointed at it unchanged.
 //!
 //! ```
 //! # let dir = tempfile::tempdir().unwrap();

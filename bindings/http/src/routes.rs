@@ -1,7 +1,7 @@
 //! Which API a path belongs to, and what wraps all of them.
 //!
-//! A provider is one file with `routes()`; its prefix is taken off before it sees a path. From the outside in, a request
-//! passes: figures and log, panics become 500, bodies are read to their end, the provider.
+//! A provider is one file with `routes()`; its prefix is taken off before it sees a path. From the outside in, a
+//! request passes: figures and log, panics become 500, bodies are read to their end, the provider.
 
 use std::sync::Arc;
 

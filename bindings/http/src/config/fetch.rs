@@ -45,8 +45,8 @@ impl FetchTable {
     }
 }
 
-/// Whether a URL can have this host, as it stands: else nothing would ever be fetched from it. A star stands for nothing
-/// else, and no host is called so.
+/// Whether a URL can have this host, as it stands: else nothing would ever be fetched from it. A star stands for
+/// nothing else, and no host is called so.
 fn is_host(text: &str) -> bool {
     if text.contains('*') {
         return false;

@@ -16,8 +16,8 @@
 //! | `/upkeep/{task}` | POST, for administrators |
 //!
 //! The name is everything behind `blobs/` or `entries/`, slashes included, decoded once. A request passes: its token
-//! (`scope.rs`), its options (`options.rs`, `strict.rs`), the store (`blobs.rs`, `batch.rs`, `whole.rs`, `events.rs`), and the shape
-//! of its answer (`shapes.rs`, or `errors.rs`). `openapi.json` stands beside.
+//! (`scope.rs`), its options (`options.rs`, `strict.rs`), the store (`blobs.rs`, `batch.rs`, `whole.rs`,
+//! `events.rs`), and the shape of its answer (`shapes.rs`, or `errors.rs`). `openapi.json` stands beside.
 
 mod batch;
 mod bell;

@@ -1,7 +1,7 @@
 //! Conditions and ranges are understood, or refused.
 //!
-//! HTTP passes over a range or a date that is none, and clients of the other APIs count on that. Here a mistake is told:
-//! a condition that is misspelt must not be taken for none, nor all of a content for the part that was meant.
+//! HTTP passes over a range or a date that is none, and clients of the other APIs count on that. Here a mistake is
+//! told: a condition that is misspelt must not be taken for none, nor all of a content for the part that was meant.
 
 use http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
 

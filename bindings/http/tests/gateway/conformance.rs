@@ -29,8 +29,8 @@ token = \"t\"
 access = \"admin\"
 ";
 
-/// What HTTP cannot express: a range without bytes, a check before the end of a body. Paths of the server's disk are not
-/// for clients, and who has its keys signs grants where they are.
+/// What HTTP cannot express: a range without bytes, a check before the end of a body. Paths of the server's disk are
+/// not for clients, and who has its keys signs grants where they are.
 const LACKS: &[&str] = &["checkpoint", "early", "empty_range", "grants", "reader"];
 
 #[test]

@@ -1,5 +1,5 @@
-//! The native API, where it says no, or nothing: mistakes that must not pass for something else, what belongs to others,
-//! streams of events that are quiet, or over.
+//! The native API, where it says no, or nothing: mistakes that must not pass for something else, what belongs to
+//! others, streams of events that are quiet, or over.
 
 use std::io::BufRead as _;
 

@@ -1,4 +1,5 @@
-//! A server on this machine that a gateway is told to fetch from: answers what a test says, and keeps what it was asked.
+//! A server on this machine that a gateway is told to fetch from: answers what a test says, and keeps what it was
+//! asked.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -211,7 +211,8 @@ fn by_https_media_come_from_those_whose_certificate_can_be_traced_to_a_root() {
     assert_eq!((content.body.as_slice(), content.header("content-type")), (&b"by tls"[..], Some("image/png")));
     assert!(origin.asked()[0].starts_with("GET /a.png HTTP/1.1"), "{:?}", origin.asked());
 
-    // Without the root nobody vouches for it; with it, still not for another host, an old one, or one that nobody signed.
+    // Without the root nobody vouches for it; with it, still not for another host, an old one, or one that nobody
+    // signed.
     let cautious = Twilio::with(A, HERE);
     let refused = |twilio: &Twilio, url: &str, why: &str| {
         let names = names(twilio);
