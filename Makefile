@@ -36,9 +36,8 @@ demo: ## Build the command line and show the store at work on real media
 test: ## Run every test of the workspace, doc tests included
 	@sh scripts/need.sh cargo cc
 	@sh scripts/system-packages.sh $(C_TESTS_NEED)
-	cargo test --workspace --locked
-	cargo test --locked --all-features --lib --test telemetry --test operations
-	cargo test --locked -p mediacask-http --no-default-features
+	cargo test --workspace --locked --features metrics,tracing
+	cargo test --locked -p mediacask-http --no-default-features --lib
 	cargo test --locked -p mediacask-cli --no-default-features --test cli serve::
 	$(MAKE) test-python test-python-free test-sdk test-openapi
 
