@@ -23,7 +23,7 @@ const LOOKUPS: u64 = 100_000;
 pub enum Task {
     /// Puts the names of these numbers, says so, and waits to be killed.
     Fill { peer: String, dir: PathBuf, first: u64, count: u64, size: usize },
-    /// Opens a store of so many names, uses it, and says how much memory that takes.
+    /// Opens a store of so many names, looks some up, lists all, and says how much memory each takes.
     Memory { peer: String, dir: PathBuf, names: u64 },
 }
 
@@ -56,6 +56,10 @@ pub fn run(kinds: &[Kind], task: &Task) -> Result<()> {
         Task::Memory { peer, dir, names } => {
             let peer = (find(kinds, peer)?.open)(dir, &Setup::default())?;
             let mut reader = peer.reader()?;
+            for turn in 0..LOOKUPS.min(*names) {
+                reader.get(&random_name(scattered(turn, *names)), &mut |_| ())?;
+            }
+            println!("{}", memory());
             let mut last: Option<String> = None;
             loop {
                 let (mut count, mut page_end) = (0, None);
@@ -68,10 +72,10 @@ pub fn run(kinds: &[Kind], task: &Task) -> Result<()> {
                     break;
                 }
             }
-            for turn in 0..LOOKUPS.min(*names) {
-                reader.get(&random_name(scattered(turn, *names)), &mut |_| ())?;
-            }
             println!("{}", memory());
+            if let Some(counts) = peer.counts() {
+                println!("{}", counts.table_bytes);
+            }
         }
     }
     Ok(())
@@ -96,9 +100,21 @@ pub fn fill_and_kill(kind: Kind, dir: &Path, first: u64, count: u64, size: usize
     if line.trim() == "filled" { Ok(()) } else { Err("the child that fills the store failed".into()) }
 }
 
-/// Bytes of anonymous memory of a process that has opened the store, listed it, and looked names up.
-pub fn memory_of(kind: Kind, dir: &Path, names: u64) -> Result<u64> {
+/// Bytes of anonymous memory of a process that has nothing else open.
+pub struct Memory {
+    /// Opened, and names looked up in it.
+    pub opened: u64,
+    /// All names listed as well.
+    pub listed: u64,
+    /// What of it the store's table of names takes, if it says so.
+    pub table: Option<u64>,
+}
+
+/// Has a child open a store of so many names and use it.
+pub fn memory_of(kind: Kind, dir: &Path, names: u64) -> Result<Memory> {
     let output = command(&["memory", kind.name], dir, &[names])?.output()?;
     let text = String::from_utf8(output.stdout)?;
-    Ok(text.trim().parse().map_err(|_| "the child that measures memory failed")?)
+    let figures = text.lines().map(str::parse).collect::<Result<Vec<u64>, _>>()?;
+    let [opened, listed, table @ ..] = &figures[..] else { return Err("the child that measures memory failed".into()) };
+    Ok(Memory { opened: *opened, listed: *listed, table: table.first().copied() })
 }

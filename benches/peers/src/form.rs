@@ -22,6 +22,7 @@ pub struct Gets {
 }
 
 /// What a form does of each work.
+#[derive(Clone)]
 pub struct Form {
     pub name: &'static str,
     /// Rounds that count; one more comes before them, of writes, to warm up.
@@ -31,14 +32,17 @@ pub struct Form {
     pub puts: Vec<Puts>,
     /// What lies in segments: 8 MiB have a file of their own.
     pub recycled: Vec<Puts>,
-    /// Puts of one round for each that live in the steady state; and the segments it goes in.
+    /// Puts of one round for each that live in the steady state.
     pub rounds_alive: u64,
-    pub recycled_segment_len: Option<u64>,
     pub gets: Vec<Gets>,
     pub cold: Vec<Gets>,
     /// Names that are loaded and listed, by every peer; and by mediacask alone.
     pub names: Vec<u64>,
     pub names_alone: Vec<u64>,
+    /// The most of them for who keeps a file or more for each.
+    pub names_as_files_max: u64,
+    /// Works it consists of, by name; none named: all.
+    pub works: &'static [&'static str],
     pub lookups: usize,
     pub churn: Puts,
     pub churn_names: u64,
@@ -61,11 +65,12 @@ impl Form {
             puts: puts(&[(16 * KIB, 1, 2), (16 * KIB, 4, 2), (5 * MIB, 1, 1)]),
             recycled: puts(&[(16 * KIB, 2, 40)]),
             rounds_alive: 2,
-            recycled_segment_len: Some(MIB as u64),
             gets: vec![Gets { size: 80 * KIB, names: 4, each: 8 }],
             cold: vec![Gets { size: 80 * KIB, names: 4, each: 4 }],
             names: vec![100, 1_200],
             names_alone: vec![2_000],
+            names_as_files_max: u64::MAX,
+            works: &[],
             lookups: 100,
             churn: Puts { size: 16 * KIB, threads: 4, each: 4 },
             churn_names: 8,
@@ -94,7 +99,6 @@ impl Form {
             ]),
             recycled: puts(&[(16 * KIB, 1, 512), (16 * KIB, 16, 64), (128 * KIB, 16, 8), (MIB, 16, 2)]),
             rounds_alive: 3,
-            recycled_segment_len: Some(8 * MIB as u64),
             gets: vec![
                 Gets { size: 16 * KIB, names: 1_000, each: 100_000 },
                 Gets { size: MIB, names: 100, each: 100_000 },
@@ -102,6 +106,8 @@ impl Form {
             cold: vec![Gets { size: 16 * KIB, names: 400, each: 400 }, Gets { size: MIB, names: 40, each: 40 }],
             names: vec![10_000, 100_000],
             names_alone: vec![],
+            names_as_files_max: u64::MAX,
+            works: &[],
             lookups: 50_000,
             churn: Puts { size: 16 * KIB, threads: 16, each: 60 },
             churn_names: 2_000,
@@ -111,14 +117,29 @@ impl Form {
         }
     }
 
-    /// Everything the design names; an hour or more.
+    /// What grows: a put's cost by writers, and everything's by names.
+    pub fn scaling() -> Form {
+        let mut form = Form::full();
+        form.name = "scaling";
+        form.rounds = 3;
+        form.slice = Duration::from_millis(700);
+        form.puts = [1, 2, 4, 8, 16, 32, 64]
+            .map(|threads| Puts { size: 16 * KIB, threads, each: (8_000 / threads).min(4_000) })
+            .to_vec();
+        form.names = vec![10_000, 100_000, 1_000_000];
+        form.names_alone = vec![10_000_000];
+        // A million files and their directories: the full form has the patience.
+        form.names_as_files_max = 100_000;
+        form.works = &["put", "names"];
+        form
+    }
+
+    /// Everything that does not grow; an hour or more.
     pub fn full() -> Form {
         let mut all: Vec<Puts> = Vec::new();
-        for threads in [1, 2, 4, 8, 16, 32, 64] {
-            all.extend(puts(&[(16 * KIB, threads, (1_600 / threads).max(50))]));
-        }
         for threads in [1, 4, 16] {
             all.extend(puts(&[
+                (16 * KIB, threads, 1_600 / threads),
                 (128 * KIB, threads, 384 / threads),
                 (MIB, threads, 96 / threads),
                 (8 * MIB, threads, 16 / threads),
@@ -131,16 +152,16 @@ impl Form {
             puts: all,
             recycled: puts(&[(16 * KIB, 1, 4_000), (16 * KIB, 16, 500), (128 * KIB, 16, 64), (MIB, 16, 8)]),
             rounds_alive: 6,
-            // The default: large ones once there are 256 MiB, which each of these has alive.
-            recycled_segment_len: None,
             gets: vec![
                 Gets { size: 16 * KIB, names: 1_000, each: 2_000_000 },
                 Gets { size: 128 * KIB, names: 1_000, each: 2_000_000 },
                 Gets { size: MIB, names: 200, each: 2_000_000 },
             ],
             cold: vec![Gets { size: 16 * KIB, names: 2_000, each: 2_000 }, Gets { size: MIB, names: 200, each: 200 }],
-            names: vec![10_000, 100_000, 1_000_000],
-            names_alone: vec![10_000_000],
+            names: vec![1_000_000],
+            names_alone: vec![],
+            names_as_files_max: u64::MAX,
+            works: &[],
             lookups: 500_000,
             churn: Puts { size: 16 * KIB, threads: 16, each: 1_000 },
             churn_names: 5_000,

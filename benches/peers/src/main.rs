@@ -8,7 +8,7 @@
 //! peer        is asked       the trait every store stands behind; front gives group commit to who has none
 //! peers/*     answer         one file for each, with how it is set up and why
 //! measure     times          content is made outside the timed part
-//! report      tells          rows, table, JSON; ratios sums up, plot draws
+//! report      tells          rows, table, JSON; ratios and scaling sum up, plot draws, whole reads it back
 //! ```
 
 mod child;
@@ -21,6 +21,8 @@ mod peers;
 mod plot;
 mod ratios;
 mod report;
+mod scaling;
+mod whole;
 mod works;
 
 use std::path::PathBuf;
@@ -36,9 +38,12 @@ use works::Bench;
 /// Measure mediacask beside its peers.
 #[derive(Parser)]
 struct Arguments {
-    /// Everything, 10 million names among it; an hour or more, and some 100 GB of disk.
-    #[arg(long, conflicts_with = "smoke")]
+    /// Everything but what scaling has; an hour or more, and some 100 GB of disk.
+    #[arg(long, conflicts_with_all = ["smoke", "scaling"])]
     full: bool,
+    /// What grows: from 1 to 64 writers, and up to 10 million names; half an hour, and 12 GB of disk.
+    #[arg(long, conflicts_with = "smoke")]
+    scaling: bool,
     /// Seconds: every peer and every work, too little of each for its figures to mean anything.
     #[arg(long)]
     smoke: bool,
@@ -85,23 +90,29 @@ fn run(arguments: &Arguments) -> Result<bool> {
         return Err(format!("there is no work called {name}; --help names them").into());
     }
     kinds.retain(|kind| arguments.peers.is_empty() || arguments.peers.iter().any(|name| name == kind.name));
-    let form = match (arguments.full, arguments.smoke) {
-        (true, _) => Form::full(),
-        (_, true) => Form::smoke(),
+    let form = match arguments {
+        Arguments { full: true, .. } => Form::full(),
+        Arguments { scaling: true, .. } => Form::scaling(),
+        Arguments { smoke: true, .. } => Form::smoke(),
         _ => Form::short(),
     };
     std::fs::create_dir_all(&arguments.dir)?;
     let stores = tempfile::Builder::new().prefix("stores").tempdir_in(&arguments.dir)?;
-    let mut report = Report::new(form.name);
-    let mut bench = Bench { form: &form, kinds: &kinds, dir: stores.path(), report: &mut report };
+    let mut report = Report::new(form.name, &arguments.out);
     for (name, work) in works::ALL {
-        if arguments.works.is_empty() || arguments.works.iter().any(|asked| asked == name) {
-            work(&mut bench);
+        let is_asked = arguments.works.is_empty() || arguments.works.iter().any(|asked| asked == name);
+        if is_asked && (form.works.is_empty() || form.works.contains(name)) {
+            work(&mut Bench { form: &form, kinds: &kinds, dir: stores.path(), report: &mut report });
+            report.write()?;
         }
     }
     stores.close()?;
     print!("{}", report.table());
-    report.write(&arguments.out)?;
+    if arguments.works.is_empty() && form.works.is_empty() {
+        for fault in whole::faults(&arguments.out.join("peers.json"), &kinds)? {
+            report.fail("the report", "being whole", &fault);
+        }
+    }
     let plots = plot::all(&report.rows, &arguments.out)?;
     println!("\n{} rows and {} plots are in {}", report.rows.len(), plots.len(), arguments.out.display());
     Ok(report.failures.is_empty())

@@ -22,6 +22,8 @@ pub struct Slice {
     pub times: Histogram<u64>,
     /// Bytes this process has handed to file systems meanwhile. What other stores of the process write behind is in it.
     pub written: u64,
+    /// How long it went on working afterwards.
+    pub behind: Duration,
 }
 
 /// An empty histogram, of nanoseconds.
@@ -67,7 +69,7 @@ pub fn on_threads<'a>(
         times.add(&share.times)?;
     }
     let ops = shares.iter().map(|share| share.ops).sum();
-    Ok(Slice { ops, seconds: (ended - begun).as_secs_f64(), times, written })
+    Ok(Slice { ops, seconds: (ended - begun).as_secs_f64(), times, written, behind: Duration::ZERO })
 }
 
 /// What one thread did.
@@ -102,7 +104,8 @@ pub fn once(work: impl FnOnce() -> Result<()>) -> Result<Slice> {
     let took = begun.elapsed();
     let mut times = histogram();
     times.saturating_record(took.as_nanos() as u64);
-    Ok(Slice { ops: 1, seconds: took.as_secs_f64(), times, written: bytes_written() - written })
+    let written = bytes_written() - written;
+    Ok(Slice { ops: 1, seconds: took.as_secs_f64(), times, written, behind: Duration::ZERO })
 }
 
 /// A field of a file of `/proc/self`, in its own unit; 0 where there is none.
@@ -112,9 +115,28 @@ fn of_this_process(file: &str, field: &str) -> u64 {
     line.and_then(|rest| rest.split_whitespace().next()).and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
-/// Bytes this process has dirtied in the page cache so far, each page once until it is written out (proc(5)).
+/// Bytes this process has handed to write calls so far (`wchar` of proc(5)). Not the pages it has dirtied: the kernel
+/// counts those by the folio, a mebibyte for a page where a file was written by mebibytes before. None of the stores
+/// writes by way of a map.
 fn bytes_written() -> u64 {
-    of_this_process("io", "write_bytes:")
+    of_this_process("io", "wchar:")
+}
+
+/// Waits until this process neither computes nor writes, at most so long; says how long that took.
+pub fn come_to_rest(longest: Duration) -> Duration {
+    const STEP: Duration = Duration::from_millis(20);
+    let cpu = || -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        time.try_into().unwrap_or_default()
+    };
+    let begun = Instant::now();
+    loop {
+        let (worked, before, written) = (begun.elapsed(), cpu(), bytes_written());
+        std::thread::sleep(STEP);
+        if (cpu().saturating_sub(before) < STEP / 10 && bytes_written() == written) || worked >= longest {
+            return worked;
+        }
+    }
 }
 
 /// Bytes of anonymous memory this process holds: maps of files are not in it.

@@ -32,6 +32,14 @@ pub struct Setup {
     pub segment_len: Option<u64>,
 }
 
+/// What a store counts of itself.
+pub struct Counts {
+    /// Names that take room, expired ones among them until that is freed.
+    pub names: u64,
+    /// Bytes of memory its table of names takes.
+    pub table_bytes: u64,
+}
+
 /// A store at work.
 pub trait Peer: Send + Sync {
     /// Stores the content under the name, replacing what was there; durable when it returns.
@@ -55,9 +63,15 @@ pub trait Peer: Send + Sync {
         names.chunks(1_000).try_for_each(|group| self.delete_many(group))
     }
 
-    /// Frees what has expired so far, outside the timed part.
+    /// Brings to an end what is done behind, outside the timed part: what has expired is freed, and what is put is
+    /// where it will be read from in the long run, not in a buffer.
     fn settle(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// What it counts, if it does.
+    fn counts(&self) -> Option<Counts> {
+        None
     }
 
     /// What it says of itself, for the table.

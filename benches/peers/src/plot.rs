@@ -14,16 +14,19 @@ const SIZE: (u32, u32) = (760, 420);
 const OURS: RGBColor = RGBColor(0xd6, 0x45, 0x27);
 const LIMIT: RGBColor = RGBColor(0x7a, 0x7a, 0x7a);
 const THEIRS: RGBColor = RGBColor(0x4c, 0x78, 0xa8);
-/// One for each line: told apart by those who see colours differently (Okabe and Ito, 2008).
-const LINES: [RGBColor; 8] = [
-    OURS,
-    RGBColor(0x00, 0x72, 0xb2),
-    RGBColor(0x00, 0x9e, 0x73),
-    RGBColor(0xe6, 0x9f, 0x00),
-    RGBColor(0xcc, 0x79, 0xa7),
-    RGBColor(0x56, 0xb4, 0xe9),
-    RGBColor(0x00, 0x00, 0x00),
-    RGBColor(0x99, 0x99, 0x33),
+/// One for each line: told apart by those who see colours differently (Okabe and Ito, 2008; those below by Tol, 2018).
+const LINES: [(&str, RGBColor); 11] = [
+    ("mediacask", OURS),
+    ("raw", LIMIT),
+    ("rawpre", RGBColor(0xbb, 0xbb, 0xbb)),
+    ("fs", RGBColor(0x00, 0x00, 0x00)),
+    ("sqlite", RGBColor(0x00, 0x72, 0xb2)),
+    ("lmdb", RGBColor(0x00, 0x9e, 0x73)),
+    ("redb", RGBColor(0xcc, 0x79, 0xa7)),
+    ("fjall", RGBColor(0x56, 0xb4, 0xe9)),
+    ("rocksdb", RGBColor(0xe6, 0x9f, 0x00)),
+    ("cacache", RGBColor(0x99, 0x99, 0x33)),
+    ("sled", RGBColor(0x33, 0x22, 0x88)),
 ];
 
 type Series = Vec<(&'static str, Vec<(f64, f64)>)>;
@@ -45,21 +48,7 @@ pub fn all(rows: &[Row], dir: &Path) -> Result<Vec<PathBuf>> {
             .map_err(|error| error.to_string())?;
         made.push(path);
     }
-    let curves: [(&str, &str, &str, Series); 4] = [
-        (
-            "writers",
-            "Durable puts of 16 KiB: operations a second by writers",
-            "writers",
-            series(rows, |row| {
-                (row.work == "put" && row.size == 16 << 10 && row.names.is_none())
-                    .then_some((row.threads as f64, row.ops_per_s))
-            }),
-        ),
-        ("names-get", "A lookup: microseconds by names", "names", cost_by_names(rows, "get_slice")),
-        ("names-list", "Listing: microseconds a name, by names", "names", cost_by_names(rows, "list")),
-        ("names-put", "A durable put of 16 KiB: microseconds by names", "names", cost_by_names(rows, "put")),
-    ];
-    for (file, title, what, series) in curves {
+    for (file, title, what, series) in curves(rows) {
         if series.iter().any(|(_, points)| points.len() > 1) {
             let path = dir.join(format!("{file}.svg"));
             lines(&path, title, what, &series).map_err(|error| error.to_string())?;
@@ -67,6 +56,43 @@ pub fn all(rows: &[Row], dir: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(made)
+}
+
+/// What grows: file, title, what it grows by, and the lines.
+fn curves(rows: &[Row]) -> Vec<(&'static str, &'static str, &'static str, Series)> {
+    let by_writers = |figure: fn(&Row) -> f64| {
+        series(rows, |row| {
+            let is_one = row.work == "put" && row.size == 16 << 10 && row.names.is_none();
+            is_one.then(|| (row.threads as f64, figure(row)))
+        })
+    };
+    let by_names = |work: &'static str, figure: fn(&Row) -> Option<f64>| {
+        series(rows, move |row| Some((row.names.filter(|_| row.work == work)? as f64, figure(row)?)))
+    };
+    let micros: fn(&Row) -> Option<f64> = |row| Some(1e6 / row.ops_per_s);
+    let millis: fn(&Row) -> Option<f64> = |row| Some(row.p50_us / 1e3);
+    let megabytes: fn(&Row) -> Option<f64> = |row| Some(row.memory_bytes? as f64 / 1e6);
+    vec![
+        (
+            "writers",
+            "Durable puts of 16 KiB: operations a second by writers",
+            "writers",
+            by_writers(|row| row.ops_per_s),
+        ),
+        (
+            "writers-p99",
+            "Durable puts of 16 KiB: p99 in microseconds by writers",
+            "writers",
+            by_writers(|row| row.p99_us),
+        ),
+        ("names-load", "Loading by thousands: microseconds a name, by names", "names", by_names("load", micros)),
+        ("names-get", "A lookup: microseconds by names", "names", by_names("get_slice", micros)),
+        ("names-list", "Listing: microseconds a name, by names", "names", by_names("list", micros)),
+        ("names-put", "A durable put of 16 KiB: microseconds by names", "names", by_names("put", micros)),
+        ("names-open", "Opening until the first get: milliseconds by names", "names", by_names("open", millis)),
+        ("names-killed", "Opening after kill -9: milliseconds by names", "names", by_names("open_killed", millis)),
+        ("names-memory", "Memory, opened and listed: MB by names", "names", by_names("open_list", megabytes)),
+    ]
 }
 
 fn series(rows: &[Row], point: impl Fn(&Row) -> Option<(f64, f64)>) -> Series {
@@ -82,13 +108,6 @@ fn series(rows: &[Row], point: impl Fn(&Row) -> Option<(f64, f64)>) -> Series {
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
     series
-}
-
-fn cost_by_names(rows: &[Row], work: &str) -> Series {
-    series(rows, |row| {
-        let names = row.names.filter(|_| row.work == work)?;
-        Some((names as f64, 1e6 / row.ops_per_s))
-    })
 }
 
 /// A number as an axis shows it.
@@ -173,8 +192,8 @@ fn lines(path: &Path, title: &str, what: &str, series: &Series) -> Result<(), Bo
         .x_label_formatter(&|value| short(*value))
         .y_label_formatter(&|value| short(*value))
         .draw()?;
-    for (number, (peer, points)) in series.iter().enumerate() {
-        let colour = LINES[number % LINES.len()];
+    for (peer, points) in series {
+        let colour = LINES.iter().find(|(known, _)| known == peer).map_or(THEIRS, |(_, colour)| *colour);
         let width = if *peer == "mediacask" { 3 } else { 1 };
         let style = colour.stroke_width(width);
         chart

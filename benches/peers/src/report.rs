@@ -1,15 +1,15 @@
 //! What was measured: rows, a table of them for people, and JSON for programs.
 
 use std::fmt::Write as _;
-use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::measure::{Slice, histogram};
 use crate::peer::Result;
-use crate::ratios;
+use crate::{ratios, scaling};
 
 /// What a peer did of a work.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +21,7 @@ pub struct Row {
     pub peer: &'static str,
     /// The median of the rounds.
     pub ops_per_s: f64,
+    /// Of each operation; of a mean of 16 where they are timed together, as hot reads are.
     pub p50_us: f64,
     pub p99_us: f64,
     pub max_us: f64,
@@ -32,12 +33,18 @@ pub struct Row {
     /// Bytes handed to the file system for each byte put.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub written_per_byte: Option<f64>,
+    /// Seconds it went on working, unmeasured, for each second that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behind: Option<f64>,
     /// Bytes on the disk at the end for each byte that lives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_per_byte: Option<f64>,
     /// Anonymous memory of a process that has nothing else open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
+    /// What of it the store's table of names takes, as it says itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -47,12 +54,15 @@ pub struct Tally {
     speeds: Vec<f64>,
     times: Histogram<u64>,
     ops: u64,
+    seconds: f64,
     written: u64,
+    behind: Duration,
 }
 
 impl Default for Tally {
     fn default() -> Tally {
-        Tally { speeds: Vec::new(), times: histogram(), ops: 0, written: 0 }
+        let behind = Duration::ZERO;
+        Tally { speeds: Vec::new(), times: histogram(), ops: 0, seconds: 0.0, written: 0, behind }
     }
 }
 
@@ -62,8 +72,20 @@ impl Tally {
         self.speeds.push(slice.ops as f64 / slice.seconds.max(1e-9));
         self.times.add(&slice.times)?;
         self.ops += slice.ops;
+        self.seconds += slice.seconds;
         self.written += slice.written;
+        self.behind += slice.behind;
         Ok(())
+    }
+
+    /// It went on for so long, unmeasured.
+    pub fn add_behind(&mut self, time: Duration) {
+        self.behind += time;
+    }
+
+    /// Operations a second of all rounds together: where what stalls one of them is part of the question.
+    pub fn overall(&self) -> f64 {
+        self.ops as f64 / self.seconds.max(1e-9)
     }
 
     /// Bytes written for each of so many an operation.
@@ -88,8 +110,10 @@ impl Tally {
             ops: self.ops,
             names: None,
             written_per_byte: None,
+            behind: Some(self.behind.as_secs_f64() / self.seconds.max(1e-9)).filter(|behind| *behind >= 0.005),
             disk_per_byte: None,
             memory_bytes: None,
+            table_bytes: None,
             note: None,
         }
     }
@@ -106,12 +130,14 @@ pub fn row_of(slice: &Slice, work: &'static str, size: u64, threads: u64, peer: 
 pub struct Report {
     /// Of which form, on what machine, when.
     heading: String,
+    /// Where it goes.
+    dir: PathBuf,
     pub rows: Vec<Row>,
     pub failures: Vec<String>,
 }
 
 impl Report {
-    pub fn new(form: &str) -> Report {
+    pub fn new(form: &str, dir: &Path) -> Report {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -120,7 +146,7 @@ impl Report {
             kernel.trim(),
             date(seconds / 86_400)
         );
-        Report { heading, rows: Vec::new(), failures: Vec::new() }
+        Report { heading, dir: dir.to_owned(), rows: Vec::new(), failures: Vec::new() }
     }
 
     /// Notes a failure, and says so at once.
@@ -146,12 +172,15 @@ impl Report {
         text
     }
 
-    /// Writes `peers.json`, `peers.md` and, for who wants it short, `ratios.md` into a directory.
-    pub fn write(&self, dir: &Path) -> Result<()> {
+    /// Writes `peers.json`, `peers.md` and, for who wants it short, `ratios.md` and `scaling.md`: after each work, should
+    /// a run of hours be cut short.
+    pub fn write(&self) -> Result<()> {
+        let dir = &self.dir;
         std::fs::create_dir_all(dir)?;
         std::fs::write(dir.join("peers.json"), serde_json::to_string_pretty(&self.rows)? + "\n")?;
         std::fs::write(dir.join("peers.md"), self.table())?;
         std::fs::write(dir.join("ratios.md"), ratios::table(&self.heading, &self.rows))?;
+        std::fs::write(dir.join("scaling.md"), scaling::table(&self.heading, &self.rows))?;
         Ok(())
     }
 }
@@ -190,8 +219,8 @@ fn table_of(rows: &[Row], text: &mut String) {
     let _ = writeln!(
         text,
         "\n### {}, {}, {} thread{plural}{names}\n\n\
-         | peer | ops/s | x raw | x rawpre | p50 us | p99 us | max us | written/byte | disk/byte | memory MB | note |\n\
-         |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+         | peer | ops/s | x raw | x rawpre | p50 us | p99 us | max us | written/byte | behind | disk/byte | memory MB | note |\n\
+         |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
         first.work,
         size_text(first.size),
         first.threads
@@ -202,7 +231,7 @@ fn table_of(rows: &[Row], text: &mut String) {
     for row in rows {
         let _ = writeln!(
             text,
-            "| {} | {:.0} | {} | {} | {:.1} | {:.1} | {:.1} | {} | {} | {} | {} |",
+            "| {} | {:.0} | {} | {} | {:.1} | {:.1} | {:.1} | {} | {} | {} | {} | {} |",
             row.peer,
             row.ops_per_s,
             or_dash(raw.map(|raw| row.ops_per_s / raw), 2),
@@ -211,6 +240,7 @@ fn table_of(rows: &[Row], text: &mut String) {
             row.p99_us,
             row.max_us,
             or_dash(row.written_per_byte, 3),
+            or_dash(row.behind, 2),
             or_dash(row.disk_per_byte, 3),
             or_dash(row.memory_bytes.map(|bytes| bytes as f64 / 1e6), 0),
             row.note.as_deref().unwrap_or("")

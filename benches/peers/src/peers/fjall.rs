@@ -59,6 +59,10 @@ impl Peer for Fjall {
     fn reader(&self) -> Result<Box<dyn Reader + '_>> {
         Ok(Box::new(FjallReader(&self.media)))
     }
+
+    fn settle(&self) -> Result<()> {
+        Ok(self.media.rotate_memtable_and_wait()?)
+    }
 }
 
 struct FjallReader<'a>(&'a Keyspace);

@@ -3,7 +3,8 @@
 //! - A map far larger than what is put: it is only address space, and LMDB cannot go on when it is full.
 //! - Its default of full syncs, without a writable map: pages are written and fdatasync'ed. (A writable map saves a
 //!   copy, but its msync walks the whole map, and a stray write of the program would damage the store.)
-//! - No read-ahead: media are fetched here and there, and the system would read what nobody asked for.
+//! - With the system's read-ahead, as by default: content is many pages in a row, and without it each would be a read
+//!   of its own.
 //! - One writer at a time is its design, so a group is a transaction; a get is a read transaction of its own, which
 //!   takes no lock.
 
@@ -11,7 +12,7 @@ use std::ops::Bound;
 use std::path::Path;
 
 use heed::types::{Bytes, Str};
-use heed::{Database, Env, EnvFlags, EnvOpenOptions, WithoutTls};
+use heed::{Database, Env, EnvOpenOptions, WithoutTls};
 
 use super::Item;
 use crate::front::Front;
@@ -29,12 +30,8 @@ struct Lmdb {
 pub fn open(dir: &Path, _setup: &Setup) -> Result<Box<dyn Peer>> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(MAP_LEN).max_readers(256);
-    // SAFETY: the flag changes only how the kernel reads ahead; the directory is this run's own, and no other
-    // process changes its files while they are mapped.
-    let env = unsafe {
-        options.flags(EnvFlags::NO_READ_AHEAD);
-        options.open(dir)?
-    };
+    // SAFETY: the directory is this run's own, and no other process changes its files while they are mapped.
+    let env = unsafe { options.open(dir)? };
     let mut transaction = env.write_txn()?;
     let media = env.create_database(&mut transaction, None)?;
     transaction.commit()?;

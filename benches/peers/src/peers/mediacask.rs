@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use mediacask::{Account, Clock, DeleteOptions, ListOptions, PutOptions, Store, Verify, limits};
 
-use crate::peer::{Content, Peer, Reader, Result, Setup};
+use crate::peer::{Content, Counts, Peer, Reader, Result, Setup};
 
 struct Mediacask {
     store: Store,
@@ -109,6 +109,11 @@ impl Peer for Mediacask {
         // What waited for the checkpoint leaves the log now.
         self.store.sweep()?;
         Ok(())
+    }
+
+    fn counts(&self) -> Option<Counts> {
+        let stats = self.store.stats().ok()?;
+        Some(Counts { names: stats.names, table_bytes: stats.catalog_bytes })
     }
 
     fn note(&self) -> Option<String> {

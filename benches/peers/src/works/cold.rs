@@ -27,6 +27,8 @@ fn one(bench: &mut Bench<'_>, gets: Gets) {
         let item = [(name(n), content::fresh(gets.size))];
         bench.each(&mut field, |entrant| entrant.peer.put_many(&item));
     }
+    // Who buffers what was put would read it back into memory when it opens.
+    bench.each(&mut field, |entrant| entrant.peer.settle());
     let mut closed: Vec<_> = bench.in_order(field).into_iter().map(Entrant::close).collect();
     for round in 0..bench.form.rounds {
         let first = round % closed.len().max(1);

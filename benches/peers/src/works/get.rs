@@ -59,6 +59,7 @@ fn one(bench: &mut Bench<'_>, gets: Gets) {
     // In parts, for who keeps a transaction in memory.
     let part = (2 << 20) / gets.size + 1;
     bench.each(&mut field, |entrant| items.chunks(part).try_for_each(|items| entrant.peer.put_many(items)));
+    bench.each(&mut field, |entrant| entrant.peer.settle());
     bench.each(&mut field, |entrant| {
         let mut reader = entrant.peer.reader()?;
         for (name, content) in &items {

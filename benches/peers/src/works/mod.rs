@@ -1,7 +1,9 @@
 //! The works, and the field they are done on: all peers open at once, each in a directory of its own, taking turns.
 //!
 //! A round is one slice of each peer, one after the other, and each round begins with another one: a disk that
-//! changes its mind changes all of them. A peer that fails leaves the field; that is reported, and fails the run.
+//! changes its mind changes all of them. What a peer does behind is over before the next one's slice begins, or has
+//! had its time: else they would pay for each other. How long that took stands in the report. A peer that fails leaves
+//! the field; that is reported, and fails the run.
 
 pub mod check;
 mod churn;
@@ -16,13 +18,17 @@ mod recycled;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::form::Form;
-use crate::measure::{Slice, bytes_on_disk};
+use crate::measure::{Slice, bytes_on_disk, come_to_rest};
 use crate::peer::{Kind, Peer, Result, Role, Setup};
 use crate::report::{Report, Tally};
+
+/// How long a peer may go on behind its slice before it is the next one's turn.
+const BEHIND_MAX: Duration = Duration::from_secs(2);
 
 /// What every work is given.
 pub struct Bench<'a> {
@@ -117,7 +123,8 @@ impl Bench<'_> {
         let first = round.min(field.entrants.len());
         field.entrants.rotate_left(first);
         self.each(field, |entrant| {
-            let slice = slice(entrant)?;
+            let mut slice = slice(entrant)?;
+            slice.behind = come_to_rest(BEHIND_MAX);
             entrant.done += slice.ops;
             if round > 0 { entrant.tally.add(&slice) } else { Ok(()) }
         });

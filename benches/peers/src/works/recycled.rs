@@ -1,20 +1,28 @@
 //! The steady state: everything lives equally long, several lifetimes have passed, and what is put goes where
 //! something expired. Beside `rawpre`, which writes over extents that were written before, too.
 //!
-//! Sweeping and checkpoints run in the background as ever; between the rounds, outside the timed part, they are
-//! brought to an end, so that each round finds the room that a store at this pace would have.
+//! Sweeping and checkpoints run in the background as ever; after each round, outside the timed part, they are brought
+//! to an end, so that the next one finds the room that a store at this pace would have. How long that takes, for each
+//! second of puts, is the figure called `behind`.
+//!
+//! A round fills about a segment: so the room for the next one is there in one piece, as it is in a store that has
+//! been at it for days. With segments much smaller, several would come free at once, of which only few are kept.
 
 use std::collections::HashMap;
 use std::fs;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Bench;
 use super::put::{expect, slice};
 use crate::content;
 use crate::form::Puts;
 use crate::peer::{Role, Setup};
+
+/// The smallest and the largest segment here; the latter is the default of a store that is not small.
+const SEGMENT_LEN: Range<u64> = 1 << 20..128 << 20;
 
 pub fn work(bench: &mut Bench<'_>) {
     for puts in bench.form.recycled.clone() {
@@ -32,7 +40,7 @@ fn one(bench: &mut Bench<'_>, puts: Puts) {
         bytes: total * puts.size as u64,
         puts: total,
         lifetime: Some(count as u64 * rounds_alive),
-        segment_len: bench.form.recycled_segment_len,
+        segment_len: Some(((count * puts.size) as u64).next_power_of_two().clamp(SEGMENT_LEN.start, SEGMENT_LEN.end)),
     };
     let kinds: Vec<_> =
         bench.kinds.iter().copied().filter(|kind| ["mediacask", "rawpre"].contains(&kind.name)).collect();
@@ -43,13 +51,20 @@ fn one(bench: &mut Bench<'_>, puts: Puts) {
     for turn in 0..warm_up + bench.form.rounds {
         let contents = content::some(count, puts.size);
         let first = (turn * count) as u64;
-        bench.each(&mut field, |entrant| entrant.peer.settle());
         let before: Vec<_> = field.entrants.iter().map(|entrant| segments(entrant.dir.path())).collect();
         let names: Vec<_> = field.entrants.iter().map(|entrant| entrant.kind.name).collect();
         // The whole slice, however long it takes: the clock goes by puts.
         let round = (turn + 1).saturating_sub(warm_up);
         bench.round(&mut field, round, |entrant| slice(&*entrant.peer, puts, first, &contents, Duration::MAX));
         bench.each(&mut field, |entrant| expect(&*entrant.peer, &content::name(first), &contents[0]));
+        bench.each(&mut field, |entrant| {
+            let begun = Instant::now();
+            entrant.peer.settle()?;
+            if round > 0 {
+                entrant.tally.add_behind(begun.elapsed());
+            }
+            Ok(())
+        });
         if round > 0 {
             for (name, before) in names.iter().zip(before) {
                 let after = field.entrants.iter().find(|entrant| entrant.kind.name == *name);
