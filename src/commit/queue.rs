@@ -165,7 +165,111 @@ impl<J, R> Drop for Led<'_, J, R> {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
+
+    /// The longest that a leader waits for company (`company.rs`).
+    const LONGEST: Duration = Duration::from_millis(1);
+    /// A group that takes so long is waited for as long as that.
+    const LONG: Duration = Duration::from_millis(3);
+
+    /// How many jobs the leader had.
+    fn count(jobs: &[u64]) -> Vec<usize> {
+        vec![jobs.len(); jobs.len()]
+    }
+
+    /// What came of a second job that came while the first was led alone: by the time the first is done, its leader
+    /// has seen two writers.
+    struct Second {
+        /// How many it was led with.
+        led: usize,
+        /// How long after the first was done it was begun.
+        after: Duration,
+    }
+
+    /// Has such a second job of `bytes` led, and does something `beside` once both are there.
+    fn second(queue: &Queue<u64, usize>, bytes: u64, beside: impl FnOnce()) -> Second {
+        let (done, begun) = (Mutex::new(None), Mutex::new(None));
+        let wait_until = |is_so: &dyn Fn() -> bool| {
+            while !is_so() {
+                thread::yield_now();
+            }
+        };
+        let led = thread::scope(|scope| {
+            scope.spawn(|| {
+                let lead = |jobs: Vec<u64>| {
+                    let since = Instant::now();
+                    wait_until(&|| queue.line.lock().waiting.len() == 1 && since.elapsed() >= LONG);
+                    *done.lock() = Some(Instant::now());
+                    count(&jobs)
+                };
+                queue.submit(1, lead, &|| 0)
+            });
+            let is_led = || {
+                let line = queue.line.lock();
+                line.led && line.waiting.is_empty()
+            };
+            wait_until(&is_led);
+            let second = scope.spawn(|| {
+                let lead = |jobs: Vec<u64>| {
+                    *begun.lock() = Some(Instant::now());
+                    count(&jobs)
+                };
+                queue.submit(bytes, lead, &|| 0)
+            });
+            beside();
+            second.join().expect("it was led")
+        });
+        let (done, begun) = (done.lock().expect("the first was led"), begun.lock().expect("the second was led"));
+        Second { led, after: begun - done }
+    }
+
+    #[test]
+    fn a_leader_waits_for_who_was_there_before_and_not_for_ever() {
+        for _ in 0..20 {
+            let Second { led, after } = second(&Queue::new(|bytes| *bytes), 1, || ());
+            assert!(led == 1 && after >= LONGEST, "the first does not come back, and it waited {after:?} for it");
+        }
+    }
+
+    #[test]
+    fn a_leader_with_much_to_write_waits_for_nobody() {
+        // A thread may be slow to begin; that every one is slow by so much is no accident.
+        let much = || second(&Queue::new(|bytes| *bytes), 512 << 10, || ()).after < LONGEST;
+        assert!((0..1_000).any(|_| much()));
+    }
+
+    #[test]
+    fn who_comes_while_a_leader_waits_for_company_is_led_along_and_ends_the_wait() {
+        // Whether the third is there within the moment that is waited is up to the machine; in some round it is.
+        let is_led_along = |queue: Queue<u64, usize>| {
+            let third = Mutex::new(None);
+            let second = thread::scope(|scope| {
+                second(&queue, 1, || {
+                    let come = || {
+                        let waits_for = || {
+                            let line = queue.line.lock();
+                            if line.led { line.wanted } else { Some(0) }
+                        };
+                        let wanted = loop {
+                            match waits_for() {
+                                None => thread::yield_now(),
+                                Some(wanted) => break wanted,
+                            }
+                        };
+                        let led = queue.submit(1, |jobs| count(&jobs), &|| 0);
+                        *third.lock() = Some((wanted, led));
+                    };
+                    drop(scope.spawn(come));
+                })
+            });
+            let third = third.lock().take();
+            third == Some((2, 2)) && second.led == 2 && second.after < LONGEST
+        };
+        assert!((0..1_000).any(|_| is_led_along(Queue::new(|bytes| *bytes))));
+    }
 
     #[test]
     fn every_job_is_answered_once_and_in_order_of_its_group() {
