@@ -6,10 +6,12 @@ mod support;
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use mediacask::{
-    Account, DeleteOptions, Durability, ErrorKind, Expiry, ListOptions, PutOptions, Store, UpdateOptions, Upkeep,
+    Account, Clock, DeleteOptions, Durability, ErrorKind, Expiry, ListOptions, PutOptions, Store, UpdateOptions, Upkeep,
 };
 use support::Random;
 use support::place::{Hand, files_below, small, temp_dir};
@@ -225,6 +227,49 @@ fn the_background_sweeps_by_itself() {
     eventually("segments make room", || store.stats().unwrap().segments < 12);
     let stats = store.stats().unwrap();
     assert_eq!((stats.contents, stats.blob_files), (0, 0));
+    assert_eq!(store.health().trouble, None);
+}
+
+#[test]
+fn the_background_sweeps_four_times_a_second_at_most_and_then_all_that_is_due_at_once() {
+    const TURNS: u64 = 4;
+    const EACH: u64 = 50;
+    let (hand, looks) = (Hand::new(), Arc::new(AtomicU64::new(0)));
+    let clock = {
+        let (hand, looks) = (hand.clone(), looks.clone());
+        Clock::from_fn(move || {
+            let is_upkeep = std::thread::current().name() == Some("mediacask-upkeep");
+            looks.fetch_add(u64::from(is_upkeep), SeqCst);
+            hand.now()
+        })
+    };
+    let dir = temp_dir();
+    // In segments of their usual length all of it goes into one record.
+    let store = Store::options().upkeep(Upkeep::Background).clock(clock).open(dir.path()).unwrap();
+    let media = store.account("5500001").unwrap();
+    let mut batch = media.batch();
+    for i in 0..TURNS * EACH {
+        batch.put(&format!("{i}"), format!("{i}"), &ttl(10_000 + i)).unwrap();
+    }
+    batch.commit().unwrap();
+    hand.advance_ms(9_999);
+    let (began, syncs, looks_before) = (Instant::now(), store.stats().unwrap().syncs, looks.load(SeqCst));
+    for turn in 1..=TURNS {
+        hand.advance_ms(EACH);
+        // Only to wake it: it sleeps by the machine's clock.
+        media.put("other", format!("{turn}"), &PutOptions::new()).unwrap();
+        eventually("what is due is swept", || store.stats().unwrap().names == (TURNS - turn) * EACH + 1);
+    }
+    let took = began.elapsed();
+    assert_eq!(
+        store.stats().unwrap().syncs - syncs,
+        2 * TURNS,
+        "one for each put, and one for all that expired by then"
+    );
+    assert!(took >= Duration::from_millis(250) * (TURNS as u32 - 1), "{TURNS} sweeps in {took:?}");
+    // Nor does the thread go round and round while something is due: ten looks at a hundred rounds a second.
+    let (looked, rounds) = (looks.load(SeqCst) - looks_before, took.as_millis() as u64 / 10 + 10 * TURNS);
+    assert!(looked <= 10 * rounds, "{looked} looks at the clock in {took:?}");
     assert_eq!(store.health().trouble, None);
 }
 
