@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use mediacask::{DeleteOptions, ErrorKind, PutOptions, Store, StoreOptions, Upkeep, VerifyOptions};
 use scene::{
-    BYTES, HALF_MS, NAME, account, compare, count, found_in, let_go_of_everything, options, secret, secret_put,
+    BYTES, HALF_MS, NAME, WITHIN, account, compare, count, end_ahead_of_its_put, found_in, let_go_of_everything, mixed,
+    options, secret, secret_put,
 };
 use support::place::{self, Hand};
 use support::{Random, wait_until};
@@ -101,6 +102,20 @@ fn ends_of_names_go_whatever_the_order_of_puts_and_ends_in_many_segments() {
     assert_eq!(found_in(dir.path()), Vec::<String>::new());
     store.close().unwrap();
     compare(&rebuilt(dir.path(), options(&hand)), &kept, "rebuilt");
+}
+
+#[test]
+fn an_end_that_comes_before_its_put_by_age_goes_with_it() {
+    let (dir, hand, mut random) = (place::temp_dir(), Hand::new(), Random::new(15));
+    let kept = end_ahead_of_its_put(&mixed(&hand).open(dir.path()).unwrap(), &mut random);
+    let store = mixed(&hand).erase_within(WITHIN).open(dir.path()).unwrap();
+    assert!(!found_in(dir.path()).is_empty());
+    store.compact().unwrap();
+    assert_eq!(found_in(dir.path()), Vec::<String>::new());
+    assert!(count(&store, "late_ms") == 0 && store.health().erasure_overdue.is_none());
+    compare(&store, &kept, "erased");
+    store.close().unwrap();
+    compare(&rebuilt(dir.path(), mixed(&hand)), &kept, "rebuilt");
 }
 
 #[test]

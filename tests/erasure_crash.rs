@@ -4,8 +4,12 @@
 mod scene;
 mod support;
 
+use std::sync::Arc;
+
 use mediacask::Store;
-use scene::{HALF_MS, Kept, compare, count, found_in, let_go_of_everything, options};
+use scene::{
+    HALF_MS, Kept, WITHIN, compare, count, end_ahead_of_its_put, found_in, let_go_of_everything, mixed, options,
+};
 use support::place::Hand;
 use support::{Crash, Fault, FaultDisk, Random};
 
@@ -41,6 +45,34 @@ fn a_crash_at_any_call_of_an_erasure_loses_nothing_and_the_next_one_erases() {
         store.compact().unwrap();
         assert_eq!(found_in(&after.root()), Vec::<String>::new(), "{when}");
         compare(&store, &kept, &when);
+    }
+}
+
+#[test]
+fn a_crash_while_an_end_waits_for_its_put_to_go_brings_nothing_back() {
+    let (hand, mut random) = (Hand::new(), Random::new(15));
+    let begun = FaultDisk::new(15);
+    let kept = end_ahead_of_its_put(&mixed(&hand).disk(begun.clone()).open(begun.root()).unwrap(), &mut random);
+    let open = |disk: &Arc<FaultDisk>| {
+        mixed(&hand).erase_within(WITHIN).disk(disk.clone()).open(disk.root()).expect("it opens")
+    };
+    for nth in 1.. {
+        let disk = begun.crash(Crash::ALL_KEPT);
+        let store = open(&disk);
+        disk.crash_at_call(disk.calls() + nth);
+        let is_done = store.compact().is_ok() && !disk.is_off();
+        let after = disk.crash(if nth % 2 == 0 { Crash::NOTHING_KEPT } else { Crash::random(nth) });
+        drop(store);
+        let when = format!("crash at call {nth}");
+        let store = open(&after);
+        compare(&store, &kept, &when);
+        store.compact().unwrap();
+        assert_eq!(found_in(&after.root()), Vec::<String>::new(), "{when}");
+        compare(&store, &kept, &when);
+        if is_done {
+            assert!(nth > 60, "{nth} calls");
+            break;
+        }
     }
 }
 

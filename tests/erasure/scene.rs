@@ -10,6 +10,8 @@ use super::support::place::{self, Hand};
 
 pub(crate) const WITHIN: Duration = Duration::from_hours(1);
 pub(crate) const HALF_MS: u64 = 1_800_000;
+/// So long that what a segment takes beside its records is little of it.
+const MIXED_LEN: u64 = 256 << 10;
 
 /// Texts that stand nowhere by chance. Index rows share the beginnings of names, so their ends are looked for.
 pub(crate) const NAME: &str = "unlikely-7f3a9c";
@@ -106,6 +108,52 @@ pub(crate) fn let_go_of_everything(store: &Store, hand: &Hand, random: &mut Rand
     }
     assert!(account.purge("purged/").unwrap() > 0);
     hand.advance_ms(1000);
+    kept
+}
+
+/// Options of a store that erases nothing, for [`end_ahead_of_its_put`].
+pub(crate) fn mixed(hand: &Hand) -> StoreOptions {
+    place::small().segment_len(MIXED_LEN).clock(hand.clock())
+}
+
+/// A name's end that compaction has gathered with what is older than the segment of its put, and has kept since of that
+/// segment too little is dead: by age the end comes first, and it is needed until the put is gone. Given a store of
+/// [`mixed`] options, which is closed then. Gives what stays.
+pub(crate) fn end_ahead_of_its_put(store: &Store, random: &mut Random) -> Kept {
+    let (account, mut kept) = (account(store), Vec::new());
+    let mut stays = |name: String, random: &mut Random| {
+        let content = random.bytes(9000);
+        account.put(&name, &content, &PutOptions::new()).unwrap();
+        kept.push((name, content));
+    };
+    let until_the_next_segment = |put: &mut dyn FnMut(u64)| {
+        let segments = store.stats().unwrap().segments;
+        for nth in (0..).take_while(|_| store.stats().unwrap().segments == segments) {
+            put(nth);
+        }
+    };
+    let overwritten = |random: &mut Random| {
+        account.put("overwritten", random.bytes(3000), &PutOptions::new()).unwrap();
+    };
+    (0..4).for_each(|nth| stays(format!("old/{nth}"), random));
+    until_the_next_segment(&mut |_| overwritten(random));
+    secret_put(&account, 1, random, 500, PutOptions::new());
+    until_the_next_segment(&mut |nth| stays(format!("beside/{nth}"), random));
+    account.delete(&format!("message/1/{NAME}"), &DeleteOptions::new()).unwrap();
+    until_the_next_segment(&mut |_| overwritten(random));
+    account.delete("overwritten", &DeleteOptions::new()).unwrap();
+    store.compact().unwrap();
+    store.close().unwrap();
+    // Else a test shows nothing: the put still beside its bytes, the end in a younger file, with the oldest contents.
+    let holds = |path: &Path, text: &[u8]| {
+        let bytes = std::fs::read(path).unwrap();
+        bytes.windows(text.len()).any(|window| window == text)
+    };
+    let of_name = place::files_below(&store.path().join("segments"));
+    let is_segment = |path: &Path| path.extension().is_some_and(|extension| extension == "seg");
+    let of_name: Vec<_> = of_name.into_iter().filter(|path| is_segment(path) && holds(path, NAME.as_bytes())).collect();
+    let [put, end] = &of_name[..] else { panic!("{of_name:?}") };
+    assert!(holds(put, BYTES) && holds(put, &kept[4].1) && !holds(end, BYTES) && holds(end, &kept[0].1));
     kept
 }
 
