@@ -355,3 +355,20 @@ impl Upkeep {
         self.damage.lock().iter().any(|known| known.path == path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_the_shorter_the_more_is_to_be_freed_and_never_long() {
+        const LEN: u64 = 128 << 20;
+        let step = Duration::from_millis(40);
+        let within = |over: u64, pressed: bool| Effort::Bound { over, room: LEN, pressed }.pause(step, LEN);
+        let pauses = [within(0, false), within(LEN, false), within(4 * LEN, false), within(0, true)];
+        assert_eq!(pauses, [20, 10, 5, 5].map(Duration::from_millis));
+        assert_eq!(Effort::All { pressed: false }.pause(step, LEN), step / 8);
+        let slow = Effort::Bound { over: 0, room: LEN, pressed: false }.pause(Duration::from_secs(9), LEN);
+        assert_eq!(slow, Duration::from_millis(50));
+    }
+}
