@@ -27,8 +27,9 @@ impl Upkeep {
         let (left, last_sequence, _held) = {
             let _nothing_leaves = self.hold_recycling();
             let (mut items, last_sequence) = self.segments_as_they_are()?;
-            items.extend(self.blob_files_as_they_are()?);
+            // Before they are listed: puts that are refused remove what they have brought.
             let held = self.files.hold();
+            items.extend(self.blob_files_as_they_are()?);
             (place.link(items)?, last_sequence, held)
         };
         place.copy(&left)?;

@@ -70,7 +70,7 @@ pub(crate) struct BlobFiles {
     open: Mutex<HashMap<u64, Known>>,
     /// Guards which subdirectories are known to exist, durably.
     known: Mutex<HashSet<String>>,
-    /// Guards how many hold off removals, and what waits for them.
+    /// Guards how many hold off removals, what waits for them, and that nothing is removed as they begin to.
     held: Mutex<Held>,
     /// Guards the subdirectories of which files were removed that a crash may bring back.
     removed: Mutex<HashSet<PathBuf>>,
@@ -91,14 +91,8 @@ impl Drop for Hold<'_> {
     fn drop(&mut self) {
         let mut held = self.0.held.lock();
         held.by -= 1;
-        if held.by == 0 {
-            for name in std::mem::take(&mut held.removals) {
-                // One that stays is removed when the store is opened again.
-                let path = self.0.path_of(&name);
-                let _ = self.0.disk.unlink(&path);
-                self.0.note_removal(path);
-            }
-        }
+        // One that stays is tried again before removals are to last, or goes when the store is opened again.
+        let _ = self.0.remove_held(&mut held);
     }
 }
 
@@ -191,30 +185,49 @@ impl BlobFiles {
     /// unless that is [asked for](BlobFiles::sync_removals): should a crash bring it back, no record names it, and
     /// recovery removes it again.
     pub(crate) fn remove(&self, name: &BlobFileName) -> Result<()> {
-        let path = self.path_of(name);
         self.open.lock().remove(&name.id);
+        // Kept while the file goes: who holds off removals finds all files there, or none on its way out.
         let mut held = self.held.lock();
         if held.by > 0 {
             held.removals.push(*name);
             return Ok(());
         }
-        drop(held);
+        self.unlink(name)
+    }
+
+    /// Removes what was held off, if nobody holds it off any more; what cannot be removed waits on.
+    fn remove_held(&self, held: &mut Held) -> Result<()> {
+        let mut outcome = Ok(());
+        if held.by == 0 {
+            held.removals.retain(|name| match self.unlink(name) {
+                Ok(()) => false,
+                Err(error) => {
+                    outcome = Err(error);
+                    true
+                }
+            });
+        }
+        outcome
+    }
+
+    fn unlink(&self, name: &BlobFileName) -> Result<()> {
+        let mut path = self.path_of(name);
         match self.disk.unlink(&path) {
             Err(error) if error.kind() != IoKind::NotFound => return Err(Error::io("remove", &path, error)),
             _ => {}
         }
-        self.note_removal(path);
-        Ok(())
-    }
-
-    fn note_removal(&self, mut path: PathBuf) {
         path.pop();
         self.removed.lock().insert(path);
+        Ok(())
     }
 
     /// Makes it last that files were removed; says whether all of them are, and none is held.
     pub(crate) fn sync_removals(&self) -> Result<bool> {
-        let is_held = !self.held.lock().removals.is_empty();
+        let is_held = {
+            let mut held = self.held.lock();
+            self.remove_held(&mut held)?;
+            !held.removals.is_empty()
+        };
         let mut removed = std::mem::take(&mut *self.removed.lock());
         // What was uploaded in vain, or has another name now.
         removed.insert(self.staging.clone());
@@ -239,7 +252,7 @@ impl BlobFiles {
         unnamed.first().map(|name| self.path_of(name))
     }
 
-    /// Keeps every file there is where it is, until the guard is dropped.
+    /// Keeps every file there is where it is, until the guard is dropped. Ask before they are listed.
     pub(crate) fn hold(&self) -> Hold<'_> {
         self.held.lock().by += 1;
         Hold(self)
