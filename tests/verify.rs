@@ -190,6 +190,7 @@ fn stretches(image: &Image, names: &BTreeMap<Key, (Digest, u64)>) -> (Vec<Stretc
         let place = 0..image.file(path).len() as u64;
         all.push(Stretch { path: path.into(), place, digest: None, names: BTreeSet::new() });
     }
+    all.retain(|stretch| !stretch.place.is_empty());
     (all, nothing)
 }
 
@@ -219,7 +220,7 @@ fn each_of_a_thousand_flipped_bits_is_found_and_rightly_named_and_no_other_is() 
     let (all, nothing) = stretches(&image, &names);
     assert!(image.segments().len() > 3 && image.below("files", "").len() > 5 && all.len() > 200);
     let mut random = Random::new(SEED);
-    let (mut alive, mut dead) = (0, 0);
+    let (mut alive, mut dead, mut in_files) = (0, 0, 0);
     for round in 0..1000 {
         // Half of the places are picked by length, half by stretch: headers and footers are short.
         let total: u64 = all.iter().map(|stretch| stretch.place.end - stretch.place.start).sum();
@@ -231,9 +232,6 @@ fn each_of_a_thousand_flipped_bits_is_found_and_rightly_named_and_no_other_is() 
             here
         });
         let stretch = if round % 2 == 0 { by_len.unwrap() } else { &all[random.below(all.len() as u64) as usize] };
-        if stretch.place.is_empty() {
-            continue;
-        }
         let place = stretch.place.start + random.below(stretch.place.end - stretch.place.start);
         let bit = random.below(8) as u8;
         let told = format!("seed {SEED:#x}: bit {bit} of byte {place} of {} flipped", stretch.path.display());
@@ -245,8 +243,10 @@ fn each_of_a_thousand_flipped_bits_is_found_and_rightly_named_and_no_other_is() 
         assert_names(&report.damaged, dir.path(), stretch, place, &told);
         assert!(store.health().damage.iter().any(|damage| damage.path == path), "{told}: health is silent");
         *if stretch.names.is_empty() { &mut dead } else { &mut alive } += 1;
+        in_files += u64::from(stretch.path.starts_with("files"));
     }
     assert!(alive > 300 && dead > 100, "{alive} flips hit something alive, {dead} did not");
+    assert!(alive + dead == 1000 && (100..900).contains(&in_files), "{in_files} flips were in files of large contents");
     for round in 0..100 {
         let (path, place) = &nothing[round % nothing.len()];
         let at = place.start + random.below(place.end - place.start);
@@ -267,9 +267,6 @@ fn a_flipped_bit_is_found_after_the_store_was_opened_over_it() {
     let mut random = Random::new(SEED);
     for _ in 0..120 {
         let stretch = &all[random.below(all.len() as u64) as usize];
-        if stretch.place.is_empty() {
-            continue;
-        }
         let place = stretch.place.start + random.below(stretch.place.end - stretch.place.start);
         let told = format!("seed {SEED}: byte {place} of {} flipped", stretch.path.display());
         image.put(dir.path());
@@ -657,7 +654,7 @@ fn rows_of_the_index_that_are_not_the_log_s_are_found_and_built_anew_by_repair()
 }
 
 #[test]
-fn nothing_is_blamed_while_others_write_overwrite_sweep_and_write_the_catalog_down() {
+fn nothing_is_blamed_while_others_write_overwrite_sweep_compact_and_write_the_catalog_down() {
     const ROUNDS: u64 = 400;
     let dir = scratch();
     let store = Store::options().segment_len(65536).file_threshold(8192).open(dir.path()).unwrap();
@@ -685,6 +682,9 @@ fn nothing_is_blamed_while_others_write_overwrite_sweep_and_write_the_catalog_do
                         store.checkpoint_catalog().unwrap();
                         store.sweep().unwrap();
                     }
+                    if round % 32 == thread * 8 + 5 {
+                        store.compact().unwrap();
+                    }
                 }
                 done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             });
@@ -700,5 +700,6 @@ fn nothing_is_blamed_while_others_write_overwrite_sweep_and_write_the_catalog_do
         }
     });
     assert!(runs > 2, "{runs} runs");
+    assert!(store.stats().unwrap().compacted_bytes > 0);
     assert!(store.recount().unwrap().is_empty());
 }
