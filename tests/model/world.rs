@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use mediacask::{Blob, BlobReader, Clock, Dedup, Entry, Error, ErrorKind, Result, Store, Upkeep, Verify};
+use mediacask::{Blob, BlobReader, Clock, Dedup, Entry, Error, ErrorKind, Result, Store, Upkeep, Verify, testing};
 use parking_lot::Mutex;
 
 use super::history::History;
@@ -74,6 +74,8 @@ pub(crate) struct World {
     pub(crate) disk: Arc<FaultDisk>,
     pub(crate) contents: Vec<Content>,
     pub(crate) universe: Vec<Target>,
+    /// The index does without its files.
+    pub(crate) has_rows_in_memory: bool,
     setup: Setup,
     shared: bool,
     store: Option<Store>,
@@ -106,6 +108,7 @@ impl World {
             disk: FaultDisk::new(random.next()),
             contents,
             universe,
+            has_rows_in_memory: false,
             shared: !setup.seed.is_multiple_of(2),
             setup,
             store: None,
@@ -187,6 +190,7 @@ impl World {
         let hand = self.now_ms.clone();
         let verify = [Verify::Always, Verify::Once][self.random.below(2) as usize];
         *self.phase.lock() = Phase::Opening;
+        self.break_index(if self.has_rows_in_memory { u32::MAX } else { 0 });
         let mut options = Store::options();
         if self.erases() {
             options = options.erase_within(Duration::from_millis(mediacask::limits::ERASE_WITHIN_MS_MIN));
@@ -204,6 +208,11 @@ impl World {
         *self.phase.lock() = Phase::Running;
         self.store = Some(opened?);
         Ok(())
+    }
+
+    /// Has so many calls of the index's files fail on this disk.
+    fn break_index(&self, calls: u32) {
+        testing::break_index(&self.disk.root(), testing::Fault::Error, calls);
     }
 
     /// Reads everything, at a time when nothing has expired.
@@ -355,6 +364,7 @@ impl World {
         };
         self.tally.count("crashes");
         self.tally.take_calls(&self.disk, &mut self.recycled);
+        self.break_index(0);
         self.disk = self.disk.crash(how);
         (self.armed, self.doom) = (None, None);
         self.prepare_disk();
@@ -621,6 +631,7 @@ impl World {
             self.reopen();
         }
         self.store().close().expect("a sound store closes");
+        self.break_index(0);
         self.tally.take_calls(&self.disk, &mut self.recycled);
         self.tally
     }

@@ -40,6 +40,7 @@ pub(crate) fn manifest(bytes: &[u8]) {
     let dir = temporary();
     let (store_file, segment) = testing::forge_store(&said[..said.len().min(INPUT_LEN_MAX)]);
     let (manifest, name) = testing::forge_manifest(listed, segment.len() as u64);
+    let _in_memory = RowsInMemory::below(dir.path());
     let at = dir.path().join("copy");
     fs::create_dir_all(at.join("segments")).expect("a fresh directory");
     fs::write(dir.path().join("outside"), "as it was").expect("a fresh directory");
@@ -89,6 +90,23 @@ fn temporary() -> tempfile::TempDir {
     dir.or_else(|_| tempfile::tempdir()).expect("a directory for temporary files")
 }
 
+/// While it lives, the stores below a directory keep the rows of their indexes in memory: none of what is tried here is
+/// the index's, and sled's threads hand each opening to one another several times.
+struct RowsInMemory(PathBuf);
+
+impl RowsInMemory {
+    fn below(dir: &Path) -> RowsInMemory {
+        testing::break_index(dir, testing::Fault::Error, u32::MAX);
+        RowsInMemory(dir.to_owned())
+    }
+}
+
+impl Drop for RowsInMemory {
+    fn drop(&mut self) {
+        testing::break_index(&self.0, testing::Fault::Error, 0);
+    }
+}
+
 fn open(dir: &Path) -> mediacask::Result<Store> {
     let options = Store::options().upkeep(Upkeep::ByHand).segment_len(64 << 10).file_threshold(4096);
     options.index_cache_bytes(1 << 20).open(dir)
@@ -98,6 +116,7 @@ fn open(dir: &Path) -> mediacask::Result<Store> {
 /// nothing panics, nothing that was read differs the second time, and references are counted right.
 pub(crate) fn segment(bytes: &[u8]) {
     let dir = temporary();
+    let _in_memory = RowsInMemory::below(dir.path());
     let (store_file, segment) = testing::forge_store(&bytes[..bytes.len().min(INPUT_LEN_MAX)]);
     fs::create_dir(dir.path().join("segments")).expect("a fresh directory");
     fs::write(dir.path().join("STORE"), store_file).expect("a fresh directory");
