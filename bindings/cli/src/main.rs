@@ -9,6 +9,7 @@
 mod arguments;
 mod checkpoint;
 mod demo;
+mod descriptors;
 mod export;
 mod failure;
 mod get;

@@ -10,6 +10,7 @@ use mediacask_http::{Config, ConfigError, Gateway, Listen, Log, Overrides, Start
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
+use crate::descriptors;
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -35,6 +36,7 @@ impl Serve {
     pub(crate) fn run(self, session: Session) -> Result<(), Failure> {
         let config = self.load()?;
         begin_log(config.log);
+        descriptors::allow_for(config.limits.connections);
         let clock = self.test_clock.clone().map_or_else(Clock::system, mediacask_http::test_clock);
         let options = Store::options().create(Create::IfMissing).clock(clock.clone());
         session.with_options(options, |store, out| {

@@ -9,6 +9,7 @@ mod deploy;
 mod exit_codes;
 mod listings;
 mod serve;
+mod serve_files;
 mod serve_log;
 mod server;
 mod trees;

@@ -42,9 +42,15 @@ impl Server {
 
     /// Starts the tool with these arguments, which must make a server of it.
     pub(crate) fn run(bench: &Bench, arguments: &[&str]) -> Server {
-        let log = fs::OpenOptions::new().create(true).append(true).open(bench.path("log")).unwrap();
         let mut tool = bench.tool();
-        tool.args(arguments).env("RUST_LOG", "trace").stdout(Stdio::piped()).stderr(log);
+        tool.args(arguments);
+        Server::spawn(bench, tool)
+    }
+
+    /// Starts what becomes a server; its log goes to `log`.
+    pub(crate) fn spawn(bench: &Bench, mut tool: Command) -> Server {
+        let log = fs::OpenOptions::new().create(true).append(true).open(bench.path("log")).unwrap();
+        tool.env("RUST_LOG", "trace").stdout(Stdio::piped()).stderr(log);
         let mut child = tool.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
