@@ -39,11 +39,7 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
 }
 
 /// A refusal as MessageBird words it: all three fields are always there.
-fn refused(mut refusal: Refusal) -> Response<Body> {
-    if refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
-        // Not among the statuses that its clients know.
-        refusal.status = StatusCode::BAD_REQUEST;
-    }
+fn refused(refusal: Refusal) -> Response<Body> {
     let code = match refusal.status {
         StatusCode::UNAUTHORIZED => 1001,
         StatusCode::FORBIDDEN => 2,

@@ -51,7 +51,8 @@ impl Refusal {
         Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message).with(ALLOW, HeaderValue::from_static(allowed))
     }
 
-    /// The body has more bytes than are taken. 400 and not 413: it is in every table of the SDKs.
+    /// The body has more bytes than are taken. 400 and not 413: it is in every table of the SDKs, and some take 413 for
+    /// a reason to try again. The native API goes by the kind.
     pub(crate) fn too_large(bytes_max: u64) -> Refusal {
         let message = format!("the body is larger than the {bytes_max} bytes that are taken");
         Refusal { kind: Some(ErrorKind::TooLarge), ..Refusal::bad_request(message) }
@@ -97,7 +98,11 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Refusal {
         let status = StatusCode::from_u16(error.kind().face().http_status);
-        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = match status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR) {
+            // As in `too_large`.
+            StatusCode::PAYLOAD_TOO_LARGE => StatusCode::BAD_REQUEST,
+            status => status,
+        };
         if !status.is_server_error() {
             return Refusal { kind: Some(error.kind()), ..Refusal::new(status, error.to_string()) };
         }

@@ -154,7 +154,7 @@ fn escaped(text: &str) -> String {
 /// A refusal as the SDKs read it. A title and a type beside would make another class of it.
 pub(super) fn refused(mut refusal: Refusal) -> Response<Body> {
     let full = refusal.kind == Some(ErrorKind::QuotaExceeded);
-    if full || refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
+    if full {
         refusal.status = StatusCode::BAD_REQUEST;
     }
     let code = match refusal.status {
