@@ -1,8 +1,9 @@
 //! The server: listens, gives each connection to hyper, and stops without breaking a request.
 //!
-//! Steps of a stop: nothing more is accepted; connections that wait for a request close; requests under way finish, for
-//! at most `shutdown_time`; then the caller closes the store.
+//! Steps of a stop: nothing more is accepted; connections that wait for a request close, and so do those whose answer has
+//! no end of its own; requests under way finish, for at most `shutdown_time`; then the caller closes the store.
 
+use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,19 +11,19 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::Request;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt as _;
 
 use crate::config::{Config, Limits, Listen};
-use crate::connection::Connection;
+use crate::connection::{Connection, Endless};
 use crate::observe::Peer;
 use crate::tls;
 
@@ -100,6 +101,7 @@ pub(crate) async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(config().limits.connections));
     let graceful = GracefulShutdown::new();
+    let (told, stopping) = watch::channel(false);
     let mut stop = std::pin::pin!(stop);
     loop {
         let place = tokio::select! {
@@ -120,39 +122,70 @@ pub(crate) async fn serve(
             }
         };
         let (router, limits, watcher) = (router.clone(), config().limits.clone(), graceful.watcher());
-        let tls = tls.acceptor();
+        let (tls, stopping) = (tls.acceptor(), stopping.clone());
         tokio::spawn(async move {
             let stream = match tls {
                 Some(tls) => tls::handshake(&tls, stream, limits.header_time).await,
                 None => Some(stream),
             };
             if let Some(stream) = stream {
+                let stream = Connection::new(stream, limits.stall_time, stopping);
                 converse(stream, peer, router, &limits, watcher).await;
             }
             drop(place);
         });
     }
     drop(listener);
+    told.send_replace(true);
     let patience = config().limits.shutdown_time;
     if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
         tracing::warn!(target: "mediacask_http", "requests under way are broken off after {} s", patience.as_secs());
     }
 }
 
+/// Why a request goes to no API. hyper reads in pieces that grow, so that a head may be larger than its buffer; and it
+/// takes the codings before `chunked` for the sender's affair, where what is stored would not be what was sent.
+fn refused<B>(request: &Request<B>, header_bytes: usize) -> Option<StatusCode> {
+    let headers = request.headers();
+    let target = request.uri().path().len() + request.uri().query().map_or(0, str::len);
+    let len = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum::<usize>();
+    if target + len > header_bytes {
+        return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    let chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    let codings = headers.get_all(TRANSFER_ENCODING);
+    (!codings.iter().all(chunked)).then_some(StatusCode::BAD_REQUEST)
+}
+
+/// An answer as hyper gives to what it cannot read: the connection ends with it.
+fn closing(status: StatusCode) -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
 /// One connection, to its end.
-async fn converse(stream: Stream, peer: Peer, router: Router, limits: &Limits, watcher: Watcher) {
-    let stream = Connection::new(stream, limits.stall_time);
-    let sending = stream.sending();
+async fn converse(stream: Connection<Stream>, peer: Peer, router: Router, limits: &Limits, watcher: Watcher) {
+    let (course, header_bytes) = (stream.course(), limits.header_bytes);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        let (answer, sending) = (router.clone().oneshot(request.map(Body::new)), sending.clone());
+        let refused = refused(&request, header_bytes);
+        let (router, course) = (router.clone(), course.clone());
         async move {
-            let answer = answer.await;
+            let answer = match refused {
+                Some(status) => closing(status),
+                None => {
+                    let Ok(answer) = router.oneshot(request.map(Body::new)).await;
+                    answer
+                }
+            };
             // `body.rs` says by this header that it has not read the request to its end.
-            if answer.as_ref().is_ok_and(|answer| !answer.headers().contains_key(CONNECTION)) {
-                sending.over();
+            if !answer.headers().contains_key(CONNECTION) {
+                course.read_to_its_end();
             }
-            answer
+            course.answers(answer.extensions().get::<Endless>().copied());
+            Ok::<_, Infallible>(answer)
         }
     });
     let connection = http1::Builder::new()

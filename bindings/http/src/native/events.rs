@@ -28,6 +28,7 @@ use super::options::{invalid, of_query};
 use super::scope::admit;
 use super::shapes;
 use crate::config::Access;
+use crate::connection::Endless;
 use crate::gateway::Gateway;
 use crate::refusal::{Answer, Refusal};
 
@@ -76,6 +77,7 @@ pub(super) async fn follow(
     let mut response = Response::new(Body::new(Stream(frames)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.extensions_mut().insert(Endless);
     Ok(response)
 }
 

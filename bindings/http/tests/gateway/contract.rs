@@ -191,6 +191,7 @@ const OPERATORS: &[(&str, &str)] = &[
     ("limits: the time of a body", "operations::a_body_has_its_time_and_no_more"),
     ("TLS when a certificate is configured", "operations::with_a_certificate_the_socket_speaks_tls_and_nothing_else"),
     ("requests under way finish at a stop", "operations::requests_under_way_finish_when_the_gateway_stops"),
+    ("no stop waits for who follows events", "native_refusals::who_follows_and_stops_reading_holds_up_no_stop"),
     (
         "the configuration is read again",
         "operations::a_configuration_that_is_read_again_holds_from_the_next_request_on",

@@ -105,6 +105,8 @@ fn bad_lengths_and_chunks_are_refused_and_store_nothing() {
         "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloworld\r\n0\r\n\r\n",
         "Transfer-Encoding: chunked\r\n\r\n\r\n\r\n",
         "Transfer-Encoding: gzip\r\n\r\nhello",
+        "Transfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     ] {
         let mut wire = served.connect();
         wire.raw(format!("{}{framing}", head("PUT", PATH)).as_bytes());

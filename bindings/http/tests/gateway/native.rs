@@ -298,11 +298,15 @@ pub(crate) struct OnSocket {
 
 impl OnSocket {
     pub(crate) fn start() -> OnSocket {
+        OnSocket::start_with(TOKENS)
+    }
+
+    pub(crate) fn start_with(config: &str) -> OnSocket {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path().join("store")).unwrap();
         let listen = format!("unix:{}", dir.path().join("socket").display());
         let overrides = Overrides { listen: Some(listen), ..Overrides::default() };
-        let config = Config::parse(TOKENS, &dir.path().join("gateway.toml"), &overrides).unwrap();
+        let config = Config::parse(config, &dir.path().join("gateway.toml"), &overrides).unwrap();
         let gateway = Gateway::start(store.clone(), Clock::system(), config).unwrap();
         OnSocket { gateway: Some(gateway), store, dir }
     }

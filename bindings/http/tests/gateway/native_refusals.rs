@@ -1,7 +1,10 @@
 //! The native API, where it says no, or nothing: mistakes that must not pass for something else, what belongs to
 //! others, streams of events that are quiet, or over.
 
-use std::io::BufRead as _;
+use std::io::{BufRead as _, Read as _};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use mediacask::{DeleteOptions, PutOptions};
 use mediacask_http::{Config, Overrides};
@@ -135,4 +138,29 @@ fn a_stream_of_events_says_that_it_is_there_and_ends_with_its_token() {
     // What was read before that was known may still come.
     while frames.next().is_some() {}
     on.stop();
+}
+
+#[test]
+fn who_follows_and_stops_reading_holds_up_no_stop() {
+    // With these a stop would wait for an hour.
+    let patient = TOKENS.replace("stall_secs = 3", "stall_secs = 3600\nshutdown_secs = 3600");
+    let mut on = OnSocket::start_with(&patient);
+    let media = on.store.account("m").unwrap();
+    // Far more than sockets and the gateway hold for a follower.
+    for turn in 0..8 {
+        let mut batch = media.batch();
+        for number in 0..500 {
+            batch.put(&format!("{turn}-{number}-{}", "x".repeat(1000)), "x", &PutOptions::new()).unwrap();
+        }
+        batch.commit().unwrap();
+    }
+    let mut frames = on.follow("?after=0", "");
+    frames.0.read_exact(&mut vec![0; 500_000]).unwrap();
+    let (told, stopped) = mpsc::channel();
+    let stopping = thread::spawn(move || {
+        on.stop();
+        told.send(()).unwrap();
+    });
+    stopped.recv_timeout(Duration::from_mins(1)).expect("the stop waits for who does not read");
+    stopping.join().unwrap();
 }

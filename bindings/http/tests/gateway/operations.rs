@@ -98,6 +98,15 @@ fn the_head_of_a_request_is_as_long_as_the_operator_says() {
     };
     assert_eq!((status(7000), status(9000)), (404, 431));
     assert_eq!(status(7000), 404, "and goes on");
+    // However much of it comes at once, and whatever part of it is long.
+    served.configure(BANDWIDTH);
+    for len in [66_000, 80_000, 100_000, 130_000] {
+        assert_eq!(status(len), 431, "{len}");
+        let path = format!("{PATH}?{}", "x".repeat(len));
+        let refused = served.send("GET", &path, &[("Authorization", &authorization)], None).status;
+        assert!(matches!(refused, 414 | 431), "{len}: {refused}");
+    }
+    assert_eq!(status(60_000), 404);
 }
 
 #[test]
