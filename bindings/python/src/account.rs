@@ -4,8 +4,8 @@ use std::fs::File;
 use std::ops::Bound as End;
 use std::path::PathBuf;
 
-use mediacask::ListOptions;
-use pyo3::exceptions::PyOSError;
+use mediacask::{DeleteOptions, ListOptions};
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -13,7 +13,8 @@ use crate::blob::Blob;
 use crate::call::{Share, Turn, call};
 use crate::content::Content;
 use crate::entry::Entry;
-use crate::files::{Reader, Writer};
+use crate::files::{Heard, Reader, Writer};
+use crate::name::Name;
 use crate::store::Store;
 use crate::{errors, options, values};
 
@@ -31,9 +32,9 @@ impl Account {
 impl Account {
     #[new]
     #[pyo3(signature = (store, name))]
-    fn new(store: &Bound<'_, Store>, name: &str) -> PyResult<Account> {
+    fn new(store: &Bound<'_, Store>, name: Name<'_>) -> PyResult<Account> {
         let core = store.get().core();
-        call(store.py(), || core.account(name)).map(|account| Account(Share::new(account)))
+        call(store.py(), || core.account(&name)).map(|account| Account(Share::new(account)))
     }
 
     /// The account's own name.
@@ -84,7 +85,7 @@ impl Account {
     fn put(
         &self,
         py: Python<'_>,
-        name: &str,
+        name: Name<'_>,
         content: &Bound<'_, PyAny>,
         named: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Entry> {
@@ -94,8 +95,8 @@ impl Account {
         let failing = &mut failed;
         let outcome = call(py, || {
             content.give(
-                |bytes| self.0.put(name, bytes, &options),
-                |reader| self.0.put_reader(name, reader, &options),
+                |bytes| self.0.put(&name, bytes, &options),
+                |reader| self.0.put_reader(&name, reader, &options),
                 failing,
             )
         });
@@ -105,7 +106,8 @@ impl Account {
 
     /// Stores the content of the file at ``path`` under ``name``; takes the options of ``put``.
     ///
-    /// The file is read without the interpreter lock, in bounded memory.
+    /// The file is read without the interpreter lock, in bounded memory. Signals are heard meanwhile: what their
+    /// handler raises, such as KeyboardInterrupt, breaks it off, and nothing is stored.
     #[pyo3(
         signature = (name, path, **named),
         text_signature = "($self, name, path, *, content_type=None, cache_control=None, \
@@ -116,7 +118,7 @@ impl Account {
     fn put_file(
         &self,
         py: Python<'_>,
-        name: &str,
+        name: Name<'_>,
         path: PathBuf,
         named: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Entry> {
@@ -125,20 +127,24 @@ impl Account {
             Ok(file) => file,
             Err(error) => return Err(not_opened(py, &error, path)?),
         };
-        call(py, || self.0.put_reader(name, file, &options)).map(Entry::from)
+        let mut failed = None;
+        let file = Heard::new(file, &mut failed);
+        let outcome = call(py, || self.0.put_reader(&name, file, &options));
+        // What a signal's handler raised says more than that the file was not read to its end.
+        failed.map_or(outcome.map(Entry::from), Err)
     }
 
     /// A writer of content in pieces; `open` makes a file of it.
     #[pyo3(signature = (name, **named))]
-    fn _writer(&self, py: Python<'_>, name: &str, named: Option<&Bound<'_, PyDict>>) -> PyResult<Writer> {
+    fn _writer(&self, py: Python<'_>, name: Name<'_>, named: Option<&Bound<'_, PyDict>>) -> PyResult<Writer> {
         let options = options::put("open", named)?;
-        call(py, || self.0.writer(name, &options)).map(Writer::new)
+        call(py, || self.0.writer(&name, &options)).map(Writer::new)
     }
 
     /// A reader of the content, ``None`` when there is no such name; `open` makes a file of it.
     #[pyo3(signature = (name, /))]
-    fn _reader(&self, py: Python<'_>, name: &str) -> PyResult<Option<Reader>> {
-        Ok(call(py, || self.0.reader(name))?.map(Reader::new))
+    fn _reader(&self, py: Python<'_>, name: Name<'_>) -> PyResult<Option<Reader>> {
+        Ok(call(py, || self.0.reader(&name))?.map(Reader::new))
     }
 
     /// The content of ``name``, all of it checked, or ``default`` when there is no such name. No copy is made.
@@ -146,10 +152,10 @@ impl Account {
     fn get<'py>(
         &self,
         py: Python<'py>,
-        name: &str,
+        name: Name<'_>,
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match call(py, || self.0.get(name))? {
+        match call(py, || self.0.get(&name))? {
             Some(blob) => Ok(Some(Bound::new(py, Blob::new(blob))?.into_any())),
             None => Ok(default),
         }
@@ -160,15 +166,15 @@ impl Account {
     ///
     /// A stop beyond the content is brought back to it; a start beyond it raises InvalidOptionError.
     #[pyo3(signature = (name, start=0, stop=None))]
-    fn get_range(&self, py: Python<'_>, name: &str, start: u64, stop: Option<u64>) -> PyResult<Option<Blob>> {
+    fn get_range(&self, py: Python<'_>, name: Name<'_>, start: u64, stop: Option<u64>) -> PyResult<Option<Blob>> {
         let stop = stop.map_or(End::Unbounded, End::Excluded);
-        Ok(call(py, || self.0.get_range(name, (End::Included(start), stop)))?.map(Blob::new))
+        Ok(call(py, || self.0.get_range(&name, (End::Included(start), stop)))?.map(Blob::new))
     }
 
     /// The facts of ``name`` without its content; ``None`` when there is no such name.
     #[pyo3(signature = (name))]
-    fn head(&self, py: Python<'_>, name: &str) -> PyResult<Option<Entry>> {
-        Ok(call(py, || self.0.head(name))?.map(Entry::from))
+    fn head(&self, py: Python<'_>, name: Name<'_>) -> PyResult<Option<Entry>> {
+        Ok(call(py, || self.0.head(&name))?.map(Entry::from))
     }
 
     /// Takes ``name`` down; says whether it was there. Durable when this returns, unless told otherwise.
@@ -176,13 +182,13 @@ impl Account {
     fn delete(
         &self,
         py: Python<'_>,
-        name: &str,
+        name: Name<'_>,
         if_match: Option<&Bound<'_, PyAny>>,
         if_generation: Option<u64>,
         durability: Option<&str>,
     ) -> PyResult<bool> {
         let options = options::delete(if_match, if_generation, durability, py)?;
-        call(py, || self.0.delete(name, &options))
+        call(py, || self.0.delete(&name, &options))
     }
 
     /// One page of names, in the bytewise order of UTF-8.
@@ -249,9 +255,9 @@ impl Account {
                           metadata=None, ttl=None, expires_at=None, if_match=None, if_generation=None, \
                           durability=None)"
     )]
-    fn update(&self, py: Python<'_>, name: &str, named: Option<&Bound<'_, PyDict>>) -> PyResult<Option<Entry>> {
+    fn update(&self, py: Python<'_>, name: Name<'_>, named: Option<&Bound<'_, PyDict>>) -> PyResult<Option<Entry>> {
         let options = options::update(named)?;
-        Ok(call(py, || self.0.update(name, &options))?.map(Entry::from))
+        Ok(call(py, || self.0.update(&name, &options))?.map(Entry::from))
     }
 
     /// Gives the content of ``source`` a second name, ``target``; ``None`` when there is no such source.
@@ -269,16 +275,16 @@ impl Account {
     fn copy(
         &self,
         py: Python<'_>,
-        source: &str,
-        target: &str,
+        source: Name<'_>,
+        target: Name<'_>,
         account: Option<&Bound<'_, Account>>,
         named: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Option<Entry>> {
         let options = options::put("copy", named)?;
         let account = account.map(|account| account.get().core());
         let copied = call(py, || match account {
-            None => self.0.copy(source, target, &options),
-            Some(account) => self.0.copy_to(source, account, target, &options),
+            None => self.0.copy(&source, &target, &options),
+            Some(account) => self.0.copy_to(&source, account, &target, &options),
         })?;
         Ok(copied.map(Entry::from))
     }
@@ -310,30 +316,31 @@ impl Account {
         values::account_stats(py, &stats)
     }
 
-    fn __getitem__(&self, py: Python<'_>, name: &str) -> PyResult<Blob> {
-        let blob = call(py, || self.0.get(name))?;
-        blob.map(Blob::new).ok_or_else(|| errors::not_found(py, self.0.name(), name))
+    fn __getitem__(&self, py: Python<'_>, name: Name<'_>) -> PyResult<Blob> {
+        let blob = call(py, || self.0.get(&name))?;
+        blob.map(Blob::new).ok_or_else(|| errors::not_found(py, self.0.name(), &name))
     }
 
-    fn __setitem__(&self, py: Python<'_>, name: &str, content: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn __setitem__(&self, py: Python<'_>, name: Name<'_>, content: &Bound<'_, PyAny>) -> PyResult<()> {
         self.put(py, name, content, None).map(drop)
     }
 
-    fn __delitem__(&self, py: Python<'_>, name: &str) -> PyResult<()> {
-        let existed = self.delete(py, name, None, None, None)?;
-        if existed { Ok(()) } else { Err(errors::not_found(py, self.0.name(), name)) }
+    fn __delitem__(&self, py: Python<'_>, name: Name<'_>) -> PyResult<()> {
+        let existed = call(py, || self.0.delete(&name, &DeleteOptions::new()))?;
+        if existed { Ok(()) } else { Err(errors::not_found(py, self.0.name(), &name)) }
     }
 
     fn __contains__(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<bool> {
         let Ok(name) = name.cast::<PyString>() else { return Ok(false) };
-        let name = name.to_str()?;
-        call(py, || self.0.contains(name))
+        let name: Name<'_> = name.extract()?;
+        call(py, || self.0.contains(&name))
     }
 }
 
 /// What Python's own `open` would raise.
 fn not_opened(py: Python<'_>, error: &std::io::Error, path: PathBuf) -> PyResult<PyErr> {
-    let number = error.raw_os_error().unwrap_or_default();
+    // The system was not asked: there is a NUL in the path.
+    let Some(number) = error.raw_os_error() else { return Ok(PyValueError::new_err("embedded null byte")) };
     let said = py.import("os")?.call_method1("strerror", (number,))?.unbind();
     Ok(PyOSError::new_err((number, said, path.into_os_string())))
 }

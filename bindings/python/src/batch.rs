@@ -9,6 +9,7 @@ use crate::account::Account;
 use crate::call::{Turn, call};
 use crate::content::Content;
 use crate::entry::Entry;
+use crate::name::Name;
 use crate::options;
 
 /// What became of one operation.
@@ -45,7 +46,7 @@ impl Batch {
     fn put(
         &self,
         py: Python<'_>,
-        name: &str,
+        name: Name<'_>,
         content: &Bound<'_, PyAny>,
         named: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
@@ -57,8 +58,9 @@ impl Batch {
         if let Some(error) = failed {
             return Err(error);
         }
-        let added =
-            call(py, || self.0.take().as_mut().map(|batch| batch.put(name, gathered, &options).map(drop)).transpose())?;
+        let added = call(py, || {
+            self.0.take().as_mut().map(|batch| batch.put(&name, gathered, &options).map(drop)).transpose()
+        })?;
         added.ok_or_else(over)
     }
 
@@ -67,13 +69,13 @@ impl Batch {
     fn delete(
         &self,
         py: Python<'_>,
-        name: &str,
+        name: Name<'_>,
         if_match: Option<&Bound<'_, PyAny>>,
         if_generation: Option<u64>,
     ) -> PyResult<()> {
         let options = options::delete(if_match, if_generation, None, py)?;
         let added =
-            call(py, || self.0.take().as_mut().map(|batch| batch.delete(name, &options).map(drop)).transpose())?;
+            call(py, || self.0.take().as_mut().map(|batch| batch.delete(&name, &options).map(drop)).transpose())?;
         added.ok_or_else(over)
     }
 

@@ -41,6 +41,11 @@ pub(crate) fn invalid(py: Python<'_>, message: &str) -> PyErr {
     made(py, "InvalidOptionError", message, None, None, None)
 }
 
+/// A name that cannot be one, found before the store was asked.
+pub(crate) fn invalid_name(py: Python<'_>, message: &str) -> PyErr {
+    made(py, "InvalidNameError", message, None, None, None)
+}
+
 /// An argument of a type that is not taken.
 pub(crate) fn wrong_type(message: String) -> PyErr {
     PyTypeError::new_err(message)

@@ -1,6 +1,8 @@
 //! Readers and writers: what the io objects of the package stand on.
 
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::time::{Duration, Instant};
 
 use mediacask::BlobReader;
 use pyo3::exceptions::PyValueError;
@@ -128,4 +130,49 @@ fn closed() -> PyErr {
 
 fn before_the_start() -> PyErr {
     PyValueError::new_err("a seek before the start of the content")
+}
+
+/// How long a file may be read before Python is asked whether a signal has come.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A file that the store reads, without the interpreter: signals are heard while it takes its time, or waits.
+pub(crate) struct Heard<'a> {
+    file: File,
+    looked_at: Instant,
+    /// What a handler raised, for whoever began.
+    raised: &'a mut Option<PyErr>,
+}
+
+impl<'a> Heard<'a> {
+    pub(crate) fn new(file: File, raised: &'a mut Option<PyErr>) -> Heard<'a> {
+        Heard { file, looked_at: Instant::now(), raised }
+    }
+
+    /// Has the handlers of signals run, if any have come.
+    fn listen(&mut self) -> io::Result<()> {
+        self.looked_at = Instant::now();
+        let heard = Python::try_attach(|py| -> PyResult<()> { py.check_signals() });
+        match heard {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => {
+                *self.raised = Some(error);
+                Err(io::Error::other("a signal's handler raised an exception"))
+            }
+            None => Err(io::Error::other("the interpreter shuts down")),
+        }
+    }
+}
+
+impl Read for Heard<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.looked_at.elapsed() >= LOOK {
+            self.listen()?;
+        }
+        loop {
+            match self.file.read(into) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => self.listen()?,
+                outcome => return outcome,
+            }
+        }
+    }
 }

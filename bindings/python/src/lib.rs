@@ -21,6 +21,7 @@ mod entry;
 mod errors;
 mod events;
 mod files;
+mod name;
 mod options;
 mod signer;
 mod store;

@@ -6,6 +6,10 @@ import array
 import ctypes
 import io
 import mmap
+import os
+import pickle
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,11 +186,61 @@ def test_a_file_that_is_not_there_is_said_by_its_name(media: mediacask.Account, 
     assert caught.value.filename == str(tmp_path / "absent")
     with pytest.raises(mediacask.StoreIOError):
         media.put_file("x", tmp_path)
+    # As Python's own open has it.
+    with pytest.raises(ValueError, match="embedded null byte"):
+        media.put_file("x", "a\0b")
+
+
+def test_paths_need_not_be_texts(tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe"))
+    odd.mkdir()
+    (odd / "source").write_bytes(DATA)
+    with mediacask.open(odd / "store") as store:
+        media = store.account("a")
+        assert media.put_file("x", odd / "source").size == len(DATA)
+        assert store.path == odd / "store" and pickle.loads(pickle.dumps(media)) == media
+        assert "udcff" in repr(store)
+    with mediacask.open(odd / "store") as store, pytest.raises(mediacask.StoreIOError):
+        store.account("a").put_file("x", odd)
+
+
+def test_a_file_that_gives_nothing_is_left_when_a_signal_says_so(media: mediacask.Account, tmp_path: Path) -> None:
+    class HeardError(Exception):
+        pass
+
+    def handler(*_: object) -> None:
+        raise HeardError
+
+    source = tmp_path / "source"
+    os.mkfifo(source)
+    # Open to be written to, and nobody writes: who reads waits.
+    writing = os.open(source, os.O_RDWR)
+    # Were no signal heard, the file's end would be reached in the end.
+    timers = [
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)),
+        threading.Timer(60, os.close, (writing,)),
+    ]
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        for timer in timers:
+            timer.start()
+        with pytest.raises(HeardError):
+            media.put_file("x", source)
+        # One that gives without end.
+        timers.append(threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)))
+        timers[-1].start()
+        with pytest.raises(HeardError):
+            media.put_file("x", "/dev/zero", durability="os")
+    finally:
+        for timer in timers:
+            timer.cancel()
+            timer.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert "x" not in media
+    os.close(writing)
 
 
 def test_content_that_changes_while_it_is_put_is_stored_soundly(media: mediacask.Account) -> None:
-    import threading
-
     content, over = bytearray(6_000_000), threading.Event()
 
     def change() -> None:

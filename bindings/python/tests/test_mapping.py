@@ -70,10 +70,41 @@ def test_names_are_texts_and_nothing_more(media: mediacask.Account, store: media
         media["a" * 1025] = b"x"
     with pytest.raises(mediacask.InvalidNameError):
         store.account("")
-    with pytest.raises(TypeError):
-        media[7] = b"x"  # type: ignore[index]
-    with pytest.raises(UnicodeEncodeError):
-        media["\udc80"] = b"x"
+    for wrong in (7, b"x", None):
+        with pytest.raises(TypeError, match=f"a name is a str, not {type(wrong).__name__}"):
+            media[wrong] = b"x"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("hostile", ["", "a\0b", "\0", "a" * 1025, "ü" * 513, "\udc80", "a\ud800\ud800", "\udfff" * 2000])
+def test_what_is_no_name_is_refused_by_every_operation(media: mediacask.Account, hostile: str) -> None:
+    media["x"] = b"x"
+    with media.batch() as batch:
+        calls = [
+            lambda: media.put(hostile, b"x"),
+            lambda: media.put_file(hostile, "/proc/self/exe"),
+            lambda: media.get(hostile),
+            lambda: media.get_range(hostile),
+            lambda: media.head(hostile),
+            lambda: media.delete(hostile),
+            lambda: media.update(hostile, ttl=60),
+            lambda: media.copy(hostile, "y"),
+            lambda: media.copy("x", hostile),
+            lambda: media.open(hostile),
+            lambda: media.open(hostile, "wb"),
+            lambda: media[hostile],
+            lambda: media.pop(hostile, b""),
+            lambda: hostile in media,
+            lambda: media.__delitem__(hostile),
+            lambda: media.setdefault(hostile, b"x"),
+            lambda: batch.put(hostile, b"x"),
+            lambda: batch.delete(hostile),
+            lambda: media.store.account(hostile),
+        ]
+        for number, call in enumerate(calls):
+            with pytest.raises(mediacask.InvalidNameError) as caught:
+                call()
+            assert isinstance(caught.value, ValueError), number
+    assert list(media) == ["x"]
 
 
 def test_accounts_see_only_their_own(store: mediacask.Store) -> None:

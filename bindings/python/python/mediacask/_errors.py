@@ -57,7 +57,7 @@ class MediacaskError(Exception):
 
 
 class InvalidNameError(MediacaskError, ValueError):
-    """A name or account is empty, too long, or holds a NUL byte."""
+    """A name or account is empty, too long, holds a NUL byte, or cannot be told in UTF-8."""
 
     kind = "invalid_name"
 

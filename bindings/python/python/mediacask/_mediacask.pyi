@@ -439,7 +439,8 @@ class Account:
     ) -> Entry:
         """Stores the content of the file at ``path`` under ``name``; takes the options of ``put``.
 
-        The file is read without the interpreter lock, in bounded memory.
+        The file is read without the interpreter lock, in bounded memory. Signals are heard meanwhile: what their
+        handler raises, such as KeyboardInterrupt, breaks it off, and nothing is stored.
         """
 
     def _writer(self, name: str, **named: Unpack[PutOptions]) -> Writer:
