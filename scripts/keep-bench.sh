@@ -36,10 +36,10 @@ if [ -f "$from/peers.json" ]; then
 fi
 
 if [ -f "$from/scaling/peers.json" ]; then
+    # Those of writers or of names, when only one of both was measured.
     for curve in writers writers-p99 names-load names-get names-list names-put names-open names-killed names-memory; do
-        cp "$from/scaling/$curve.svg" $kept/
+        [ ! -f "$from/scaling/$curve.svg" ] || cp "$from/scaling/$curve.svg" $kept/
     done
     cp "$from/scaling/peers.json" $kept/scaling.json
-    cp "$from/scaling/peers.md" $kept/scaling.md
     between scaling "$from/scaling/scaling.md"
 fi

@@ -106,6 +106,9 @@ fn rows_of(bench: &Bench<'_>, field: &mut Field, work: &'static str, size: usize
 /// A group for each peer in turn, so that all are loaded side by side.
 fn load(bench: &mut Bench<'_>, field: &mut Field, count: u64) {
     for start in (0..count).step_by(GROUP as usize) {
+        if field.entrants.is_empty() {
+            return;
+        }
         let items = items(start, GROUP.min(count - start), SIZE);
         let first = field.entrants.len().min(1);
         field.entrants.rotate_left(first);
