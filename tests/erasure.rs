@@ -151,6 +151,33 @@ fn what_an_earlier_process_left_is_erased_its_spares_and_the_ends_of_its_segment
 }
 
 #[test]
+fn the_time_of_what_has_expired_counts_from_its_instant_and_not_from_the_sweep() {
+    let (dir, hand, mut random) = (place::temp_dir(), Hand::new(), Random::new(16));
+    let store = options(&hand).open(dir.path()).unwrap();
+    secret_put(&account(&store), 1, &mut random, 3000, PutOptions::new().ttl(Duration::from_secs(1)));
+    account(&store).put("kept", b"stays", &PutOptions::new()).unwrap();
+    hand.advance_ms(1000 + HALF_MS);
+    store.sweep().unwrap();
+    assert_eq!(found_in(dir.path()), Vec::<String>::new());
+    assert_eq!(count(&store, "late_ms"), 0);
+    compare(&store, &[("kept".to_owned(), b"stays".to_vec())], "erased");
+}
+
+#[test]
+fn the_next_process_says_how_late_it_erases_what_the_one_before_has_deleted() {
+    let (dir, hand, mut random) = (place::temp_dir(), Hand::new(), Random::new(17));
+    let store = options(&hand).open(dir.path()).unwrap();
+    secret_put(&account(&store), 1, &mut random, 3000, PutOptions::new());
+    account(&store).delete(&format!("message/1/{NAME}"), &DeleteOptions::new()).unwrap();
+    store.close().unwrap();
+    hand.advance_ms(2 * HALF_MS + 5);
+    let store = options(&hand).open(dir.path()).unwrap();
+    store.sweep().unwrap();
+    assert_eq!(found_in(dir.path()), Vec::<String>::new());
+    assert_eq!(count(&store, "late_ms"), 5);
+}
+
+#[test]
 fn nothing_is_written_over_what_was_deleted() {
     let (dir, hand, mut random) = (place::temp_dir(), Hand::new(), Random::new(6));
     let store = options(&hand).open(dir.path()).unwrap();
