@@ -12,7 +12,7 @@ use std::ops::{ControlFlow, Range};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mediacask::disk::{Access, Disk};
 use mediacask::{
@@ -622,6 +622,19 @@ fn a_slow_run_can_be_broken_off_and_does_not_hold_the_store_open() {
         })
     });
     assert_eq!(ended.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[test]
+fn a_run_reads_no_faster_than_it_may() {
+    const RATE: u64 = 2 << 20;
+    let (_dir, store) = filled();
+    let begun = Instant::now();
+    let report = verify(&store, &VerifyOptions::new().bytes_per_sec(RATE));
+    // It waits after each 64 KiB, until so much was due.
+    let waited_for = report.bytes_checked.saturating_sub(128 << 10);
+    let due = Duration::from_micros(waited_for * 1_000_000 / RATE);
+    assert!(due > Duration::from_millis(100) && begun.elapsed() >= due, "{:?} instead of {due:?}", begun.elapsed());
+    assert_sound(&report);
 }
 
 #[test]
