@@ -12,11 +12,17 @@ use crate::errors;
 
 /// Runs `work` detached from the interpreter. An error of the store becomes its exception, a panic an
 /// `InternalError`.
+#[inline]
 pub(crate) fn call<T: Send>(py: Python<'_>, work: impl Send + FnOnce() -> mediacask::Result<T>) -> PyResult<T> {
+    // The outcome is written to where it stays: a blob that is handed from frame to frame is copied each time, and a
+    // short get notices.
+    let mut outcome = None;
+    let place = &mut outcome;
     // What a panic leaves half done, the store looks after itself: it poisons what it must.
-    match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {
-        Ok(outcome) => outcome.map_err(|error| errors::raise(py, &error)),
-        Err(panic) => Err(errors::internal(py, said(&*panic))),
+    let ended = py.detach(|| catch_unwind(AssertUnwindSafe(|| *place = Some(work()))));
+    match (outcome, ended) {
+        (Some(outcome), _) => outcome.map_err(|error| errors::raise(py, &error)),
+        (None, ended) => Err(errors::internal(py, ended.err().as_deref().map_or("no words", said))),
     }
 }
 
