@@ -75,7 +75,9 @@ def test_names_are_texts_and_nothing_more(media: mediacask.Account, store: media
             media[wrong] = b"x"  # type: ignore[index]
 
 
-@pytest.mark.parametrize("hostile", ["", "a\0b", "\0", "a" * 1025, "ü" * 513, "\udc80", "a\ud800\ud800", "\udfff" * 2000])
+@pytest.mark.parametrize(
+    "hostile", ["", "a\0b", "\0", "a" * 1025, "ü" * 513, "\udc80", "a\ud800\ud800", "\udfff" * 2000]
+)
 def test_what_is_no_name_is_refused_by_every_operation(media: mediacask.Account, hostile: str) -> None:
     media["x"] = b"x"
     with media.batch() as batch:
