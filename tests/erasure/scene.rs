@@ -1,5 +1,6 @@
 //! What the tests of erasure share: what is to be found nowhere, ways to let go of it, and how it is looked for.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use mediacask::{Account, DeleteOptions, PutOptions, Store, StoreOptions, UpdateO
 
 use super::support::Random;
 use super::support::place::{self, Hand};
+use super::support::wait_until;
 
 pub(crate) const WITHIN: Duration = Duration::from_hours(1);
 pub(crate) const HALF_MS: u64 = 1_800_000;
@@ -29,18 +31,31 @@ pub(crate) fn account(store: &Store) -> Account {
 /// What stays: names and contents.
 pub(crate) type Kept = Vec<(String, Vec<u8>)>;
 
-/// The files below a directory that hold any of the texts, and which.
+/// The files below a directory that hold any of the texts, and which. When one has gone, or has another name, by the
+/// time it is read, upkeep is at work: then all are looked through again.
 pub(crate) fn found_in(dir: &Path) -> Vec<String> {
+    let mut found = None;
+    wait_until("no file goes while it is looked for", || {
+        found = match look_through(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            outcome => Some(outcome.unwrap()),
+        };
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+fn look_through(dir: &Path) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     for path in place::files_below(dir) {
-        let bytes = std::fs::read(&path).unwrap();
+        let bytes = std::fs::read(&path)?;
         for text in [NAME.as_bytes(), BYTES, FACT.as_bytes()] {
             if bytes.windows(text.len()).any(|window| window == text) {
                 found.push(format!("{}: {}", path.strip_prefix(dir).unwrap().display(), text.escape_ascii()));
             }
         }
     }
-    found
+    Ok(found)
 }
 
 /// Content that holds the searched-for bytes at its end, and is nobody else's.
