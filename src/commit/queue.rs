@@ -175,6 +175,9 @@ mod tests {
     /// A group that takes so long is waited for as long as that.
     const LONG: Duration = Duration::from_millis(3);
 
+    /// Far longer than a busy machine needs: a test that waits in vain fails.
+    const PATIENCE: Duration = Duration::from_mins(2);
+
     /// How many jobs the leader had.
     fn count(jobs: &[u64]) -> Vec<usize> {
         vec![jobs.len(); jobs.len()]
@@ -193,7 +196,9 @@ mod tests {
     fn second(queue: &Queue<u64, usize>, bytes: u64, beside: impl FnOnce()) -> Second {
         let (done, begun) = (Mutex::new(None), Mutex::new(None));
         let wait_until = |is_so: &dyn Fn() -> bool| {
+            let since = Instant::now();
             while !is_so() {
+                assert!(since.elapsed() < PATIENCE, "waited in vain");
                 thread::yield_now();
             }
         };
