@@ -78,11 +78,7 @@ impl Log {
     /// No checkpoint of the catalog may be taken until it is finished: the next open would take an id that was
     /// given before it, and that it does not list, for that of a segment that has left the log.
     pub(crate) fn gather(&self, len: u64, lowest: u64) -> Result<Gathering<'_>> {
-        let segment = {
-            let mut tail = self.tail();
-            tail.next_segment += 1;
-            tail.next_segment - 1
-        };
+        let segment = self.tail().take_segment();
         let path = path_of(&self.staging, segment, "seg");
         let salt = getrandom::u64().map_err(|e| Error::new(ErrorKind::Io, format!("no randomness to be had: {e}")))?;
         let (predecessor, predecessor_end) = (0, 0);

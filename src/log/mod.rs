@@ -122,6 +122,8 @@ pub(crate) struct Log {
     table: RwLock<HashMap<u32, Arc<Segment>>>,
     /// Guards the right to write. Held by the leader of a group, and by upkeep for moments.
     tail: Mutex<Tail>,
+    /// How much of the active segment was written, in thousandths: what the tail says, for who should not wait for it.
+    fill: AtomicU64,
     /// Guards the list of spares. Never held across I/O.
     spares: Mutex<Vec<Spare>>,
     /// Bytes that the segments take which compaction writes, and which are none yet. Goes down with the table.
@@ -167,6 +169,12 @@ impl Log {
             unopened: true,
             has_remains: true,
         });
+        let tail = Tail {
+            active,
+            predecessor: found.predecessor,
+            next_segment: found.next_segment,
+            next_sequence: found.first_sequence,
+        };
         let spares = found.spares.into_iter().map(|(path, len, rewritten)| Spare { path, len, rewritten });
         let (dir, staging) = found.dirs;
         Log {
@@ -176,12 +184,8 @@ impl Log {
             staging,
             segment_len,
             table: RwLock::new(found.segments.into_iter().map(|segment| (segment.id(), segment)).collect()),
-            tail: Mutex::new(Tail {
-                active,
-                predecessor: found.predecessor,
-                next_segment: found.next_segment,
-                next_sequence: found.first_sequence,
-            }),
+            fill: AtomicU64::new(tail.fill()),
+            tail: Mutex::new(tail),
             spares: Mutex::new(spares.collect()),
             gathering: AtomicU64::new(0),
             leaving: AtomicU64::new(0),
@@ -200,6 +204,11 @@ impl Log {
     /// The same, unless somebody has it.
     pub(crate) fn try_tail(&self) -> Option<MutexGuard<'_, Tail>> {
         self.tail.try_lock()
+    }
+
+    /// How much of the active segment was written, in thousandths, a moment ago. Waits for nobody who writes.
+    pub(crate) fn fill(&self) -> u64 {
+        self.fill.load(Relaxed)
     }
 
     /// The segment of this id, unless it has left the log.
@@ -320,6 +329,7 @@ impl Log {
             active.rows.add(&self.secret, &piece.header, piece.offset, &piece.front[record::HEADER_LEN..]);
         }
         active.end = group.end;
+        self.fill.store(tail.fill(), Relaxed);
         self.counters.groups.fetch_add(1, Relaxed);
         self.counters.bytes_written.fetch_add(group.end - group.start + fill, Relaxed);
         Ok(())
@@ -388,6 +398,7 @@ impl Log {
         let rewritten = spare.rewritten;
         let (unopened, has_remains) = (false, rewritten);
         tail.active = Some(Active { segment, end, synced: end, rows, rewritten, unopened, has_remains });
+        self.fill.store(tail.fill(), Relaxed);
         Ok(())
     }
 
@@ -443,6 +454,12 @@ impl Tail {
         let first = self.next_sequence;
         self.next_sequence += count;
         first
+    }
+
+    /// The number of the next segment or spare.
+    pub(super) fn take_segment(&mut self) -> u32 {
+        self.next_segment += 1;
+        self.next_segment - 1
     }
 
     /// The sequence number taken last.

@@ -20,6 +20,9 @@ const PART: u64 = 4;
 /// Spares beyond a sixteenth of the segments and this many are given back to the disk.
 const SPARES_MIN: usize = 4;
 
+/// With so many thousandths of a segment written, the next one should wait beside the reserve.
+const BEGUN: u64 = 250;
+
 /// A file that waits to be a segment.
 pub(super) struct Spare {
     pub(super) path: PathBuf,
@@ -87,8 +90,7 @@ impl Log {
     }
 
     fn allocate_spare(&self, tail: &mut Tail, len: u64) -> Result<Spare> {
-        let path = path_of(&self.dir, tail.next_segment, "spare");
-        tail.next_segment += 1;
+        let path = path_of(&self.dir, tail.take_segment(), "spare");
         let allocate = || {
             let file = self.disk.open(&path, Access::Create)?;
             file.allocate(len)
@@ -107,15 +109,10 @@ impl Log {
     pub(crate) fn prepare_spare(&self) -> Result<()> {
         let wanted = self.segment_len();
         let ready = self.spares.lock().iter().filter(|spare| spare.len == wanted).count();
-        let mut numbers = self.tail.lock();
-        let begun = numbers.active.as_ref().is_some_and(|active| active.end > active.segment.len() / 4);
-        if ready > usize::from(begun) {
-            drop(numbers);
+        if ready > usize::from(self.fill() > BEGUN) {
             return self.give_up_outgrown(wanted);
         }
-        let id = numbers.next_segment;
-        numbers.next_segment += 1;
-        drop(numbers);
+        let id = self.tail.lock().take_segment();
         let mut scratch = Tail { active: None, predecessor: Position::default(), next_segment: id, next_sequence: 0 };
         let spare = self.allocate_spare(&mut scratch, wanted)?;
         self.spares.lock().push(spare);
