@@ -217,7 +217,7 @@ impl Engine {
 
     fn write_down(&self) -> Result<()> {
         self.commit.sync()?;
-        self.upkeep.follow(self.commit.durable())?;
+        self.upkeep.follow_at_last()?;
         self.upkeep.flush_index();
         match self.upkeep.checkpoint(true) {
             // The log has it all; without room for a checkpoint the next open reads more of it.

@@ -20,6 +20,7 @@ use std::process;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Once, OnceLock};
 use std::thread;
+use std::time::Duration;
 
 use crate::disk::locks::Mutex;
 
@@ -142,6 +143,8 @@ pub enum Fault {
     Panic,
     /// Return an error.
     Error,
+    /// Take so much longer.
+    Delay(Duration),
 }
 
 static FAULTS: Mutex<Vec<(PathBuf, Fault, u32)>> = Mutex::new(Vec::new());
@@ -168,6 +171,10 @@ pub(super) fn call_at<T>(dir: &Path, f: impl FnOnce() -> Result<T, Failure>) -> 
     }
     match take_fault(dir) {
         None => call(f),
+        Some(Fault::Delay(time)) => {
+            thread::sleep(time);
+            call(f)
+        }
         Some(Fault::Error) => Err(Failure::new(FailureKind::Ordered, "a test ordered an error")),
         Some(Fault::Panic) => call(|| panic!("a test ordered a panic"))
             .map_err(|failure| Failure { kind: FailureKind::Ordered, ..failure }),

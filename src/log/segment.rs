@@ -5,6 +5,7 @@
 //! the log's table, which is what makes slices of the map sound.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,6 +17,9 @@ use crate::digest::Secret;
 use crate::disk::map::{Map, View};
 use crate::disk::{DiskFile, FileFacts};
 use crate::error::{Error, Result};
+
+/// Is shown a record: its place, its header and its head; says whether to go on.
+type Visit<'a> = dyn FnMut(u64, &Header, &[u8]) -> ControlFlow<()> + 'a;
 
 /// One file of the log.
 pub(crate) struct Segment {
@@ -200,6 +204,21 @@ impl Segment {
         each: &mut dyn FnMut(u64, &Header, &[u8]),
         damage: &mut dyn FnMut(u64, u64),
     ) -> Result<()> {
+        let mut all = |at: u64, header: &Header, head: &[u8]| {
+            each(at, header, head);
+            ControlFlow::Continue(())
+        };
+        self.walk_while(from, to, &mut all, damage).map(drop)
+    }
+
+    /// The same, until `each` breaks it off; gives the place it came to, where a later walk goes on.
+    pub(crate) fn walk_while(
+        &self,
+        from: u64,
+        to: u64,
+        each: &mut Visit<'_>,
+        damage: &mut dyn FnMut(u64, u64),
+    ) -> Result<u64> {
         let (mut at, mut gap) = (from, None);
         while at < to {
             match self.record(at)?.filter(|(header, _)| at + header.len() <= to) {
@@ -207,8 +226,11 @@ impl Segment {
                     if let Some(start) = gap.take() {
                         damage(start, at);
                     }
-                    each(at, &header, &head);
+                    let flow = each(at, &header, &head);
                     at += header.len();
+                    if flow.is_break() {
+                        return Ok(at);
+                    }
                 }
                 None => {
                     gap.get_or_insert(at);
@@ -219,7 +241,7 @@ impl Segment {
         if let Some(start) = gap {
             damage(start, to);
         }
-        Ok(())
+        Ok(to)
     }
 
     /// The first place from `from` on, below `to`, where a record's magic stands; `to` when there is none.

@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::{Bound, ControlFlow};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Upkeep;
 use crate::catalog::Catalog;
@@ -16,7 +16,7 @@ use crate::digest::{NameKey, Secret};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Broken, Change, Index, Position as IndexPosition};
 use crate::log::format::RECORDS_AT;
-use crate::log::record::{Kind, OpView, Tag, operations};
+use crate::log::record::{Header, Kind, OpView, Tag, operations};
 use crate::log::segment::Segment;
 use crate::log::{Log, Position};
 
@@ -24,6 +24,10 @@ use crate::log::{Log, Position};
 const BATCH: usize = 4096;
 /// Longest wait of who only asks where the index stands.
 const WAIT: Duration = Duration::from_millis(50);
+/// Longest that the index is moved in one go: then whoever waits for it, and all else of upkeep, has a turn.
+const STEP: Duration = Duration::from_millis(50);
+/// Longest that closing waits for the index to have read the log. The next open goes on from where it stands.
+const LAST_STEP: Duration = Duration::from_secs(2);
 /// A rebuild that finds the rows wrong again is tried this often; then listings fail.
 const REBUILDS: usize = 3;
 
@@ -127,26 +131,49 @@ impl Upkeep {
         Some(self.log.len_between(position, self.commit.durable()))
     }
 
-    /// Moves the index up to `to`. Rows that are to be built anew are left to who needs them.
+    /// Moves the index up to `to`. Rows that are to be built anew are left to who needs them. Others have their turn
+    /// between its steps, and closing breaks it off.
     pub(crate) fn follow(&self, to: Position) -> Result<()> {
-        let mut applier = self.applier.lock();
-        if let Err(broken) = self.advance(&mut applier, to)? {
-            applier.stale = Some(broken.to_string());
+        while !self.follow_for(STEP, to)? {
+            self.note(self.sync_if_due());
+            self.rest(Duration::ZERO)?;
         }
         Ok(())
+    }
+
+    /// One step of the way to `to`; says whether the index is there.
+    pub(super) fn follow_a_step(&self, to: Position) -> Result<bool> {
+        self.follow_for(STEP, to)
+    }
+
+    /// Moves the index towards all that is durable, for as long as closing may wait for it.
+    pub(crate) fn follow_at_last(&self) -> Result<()> {
+        self.follow_for(LAST_STEP, self.commit.durable()).map(drop)
+    }
+
+    fn follow_for(&self, longest: Duration, to: Position) -> Result<bool> {
+        let mut applier = self.applier.lock();
+        match self.advance(&mut applier, to, Some(Instant::now() + longest))? {
+            Ok(is_there) => Ok(is_there),
+            Err(broken) => {
+                applier.stale = Some(broken.to_string());
+                Ok(true)
+            }
+        }
     }
 
     /// Sees to it that the rows of `account` are complete up to `to`: follows the log, compares the sums,
     /// builds the index anew when they differ.
     pub(crate) fn make_current(&self, account: &str, to: Position) -> Result<()> {
+        self.follow(to)?;
         let mut applier = self.applier.lock();
         let mut mended = false;
         for _ in 0..=REBUILDS {
             let upto = to.max(applier.sound_from);
-            match self.advance(&mut applier, upto)? {
+            match self.advance(&mut applier, upto, None)? {
                 Err(broken) => applier.stale = Some(broken.to_string()),
-                Ok(()) if applier.stale.is_none() && applier.checked.contains(account) => return Ok(()),
-                Ok(()) if applier.stale.is_none() => match self.adds_up(&applier, account) {
+                Ok(_) if applier.stale.is_none() && applier.checked.contains(account) => return Ok(()),
+                Ok(_) if applier.stale.is_none() => match self.adds_up(&applier, account) {
                     Ok(true) => {
                         applier.checked.insert(account.to_owned());
                         return Ok(());
@@ -164,7 +191,7 @@ impl Upkeep {
                     }
                     Err(broken) => applier.stale = Some(broken.to_string()),
                 },
-                Ok(()) => {}
+                Ok(_) => {}
             }
             self.rebuild(&mut applier, &mut |_, _| ())?;
         }
@@ -189,14 +216,15 @@ impl Upkeep {
     pub(crate) fn index_differs(&self, account: &str) -> Result<bool> {
         let mut applier = self.applier.lock();
         let to = self.commit.durable().max(applier.sound_from);
-        if applier.stale.is_some() || self.advance(&mut applier, to)?.is_err() {
+        if applier.stale.is_some() || self.advance(&mut applier, to, None)?.is_err() {
             return Ok(applier.stale.is_none());
         }
         Ok(!self.adds_up(&applier, account).unwrap_or(false))
     }
 
-    /// Reads the log from where the index stands up to `to`, and changes rows accordingly.
-    fn advance(&self, applier: &mut Applier, to: Position) -> Result<Result<(), Broken>> {
+    /// Reads the log from where the index stands up to `to`, and changes rows accordingly; says whether it came
+    /// there, or broke off since it was `late`. Where rows cannot be changed, it has read what it tried to change.
+    fn advance(&self, applier: &mut Applier, to: Position, late: Option<Instant>) -> Result<Result<bool, Broken>> {
         while applier.position < to {
             let Some(segment) = self.next_segment(applier, to) else { break };
             let (from, until) = (applier.position.offset, end_of(&segment, to));
@@ -204,36 +232,35 @@ impl Upkeep {
             let id = segment.id();
             let summed_from = applier.summed_from;
             let mut failed = Ok(());
-            let mut last = from;
-            segment.walk(
-                from,
-                until,
-                &mut |at, header, head| {
-                    last = at + header.len();
-                    if header.kind != Kind::Commit || header.copied || failed.is_err() {
-                        return;
+            let mut is_late = false;
+            let mut each = |at, header: &Header, head: &[u8]| {
+                if header.kind != Kind::Commit || header.copied {
+                    return ControlFlow::Continue(());
+                }
+                let sums = Position { segment: id, offset: at } >= summed_from;
+                for (_, op) in operations(head).flatten().filter(|(_, op)| matches!(op.tag, Tag::Put | Tag::End)) {
+                    if sums {
+                        applier.sum(&self.log.secret, &op);
                     }
-                    let sums = Position { segment: id, offset: at } >= summed_from;
-                    for (_, op) in operations(head).flatten().filter(|(_, op)| matches!(op.tag, Tag::Put | Tag::End)) {
-                        if sums {
-                            applier.sum(&self.log.secret, &op);
-                        }
-                        let sequence = (op.tag == Tag::Put).then(|| op.sequence());
-                        changes.push(RowChange { account: op.account().into(), name: op.name().into(), sequence });
-                    }
-                    if changes.len() >= BATCH {
-                        failed = self.change_rows(&mut changes, applier.stale.is_some());
-                    }
-                },
-                &mut |_, _| (),
-            )?;
+                    let sequence = (op.tag == Tag::Put).then(|| op.sequence());
+                    changes.push(RowChange { account: op.account().into(), name: op.name().into(), sequence });
+                }
+                if changes.len() >= BATCH {
+                    failed = self.change_rows(&mut changes, applier.stale.is_some());
+                    is_late = late.is_some_and(|late| Instant::now() >= late);
+                }
+                if failed.is_err() || is_late { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let end = segment.walk_while(from, until, &mut each, &mut |_, _| ())?;
             failed = failed.and_then(|()| self.change_rows(&mut changes, applier.stale.is_some()));
-            applier.position = Position { segment: id, offset: until };
-            if failed.is_err() {
-                return Ok(failed);
+            applier.position = Position { segment: id, offset: end };
+            match failed {
+                Err(broken) => return Ok(Err(broken)),
+                Ok(()) if is_late => return Ok(Ok(false)),
+                Ok(()) => {}
             }
         }
-        Ok(Ok(()))
+        Ok(Ok(true))
     }
 
     /// The segment to read next: the one the index stands in, or the one after it. What compaction has copied
@@ -280,7 +307,7 @@ impl Upkeep {
         let begin = self.commit.durable();
         // The sums must stand where the rows are followed from; the rows themselves are gathered below.
         applier.stale = Some(why.clone());
-        let _ = self.advance(applier, begin)?;
+        let _ = self.advance(applier, begin, None)?;
         let mut rows = self.gather_rows(applier, None)?;
         self.index.set_aside(&why);
         rows.sort_unstable();

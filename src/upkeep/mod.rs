@@ -200,7 +200,7 @@ struct Rounds {
     compacted: u64,
     /// When the disk had no room for a checkpoint.
     full: Option<Instant>,
-    /// There is more to erase, or to compact, at once.
+    /// There is more to read for the index, to erase, or to compact, at once.
     is_busy: bool,
 }
 
@@ -321,14 +321,23 @@ impl Upkeep {
         self.sync_if_due()?;
         match self.commit.poison() {
             Some(error) => Err(error.clone()),
-            None if self.signal.pause(pause) => Ok(()),
-            None => Err(crate::Error::new(ErrorKind::Closed, "the store is being closed; open it again")),
+            None => self.rest(pause),
         }
+    }
+
+    /// Pauses; fails when the store is being closed.
+    fn rest(&self, pause: Duration) -> Result<()> {
+        if self.signal.pause(pause) {
+            return Ok(());
+        }
+        Err(crate::Error::new(ErrorKind::Closed, "the store is being closed; open it again"))
     }
 
     /// One round of everything that is due.
     fn round(&self, rounds: &mut Rounds) {
-        self.note(self.follow(self.commit.durable()));
+        let followed = self.follow_a_step(self.commit.durable());
+        rounds.is_busy |= matches!(followed, Ok(false));
+        self.note(followed.map(drop));
         if rounds.flushed.elapsed() >= INDEX_FLUSH {
             self.flush_index();
             rounds.flushed = Instant::now();
