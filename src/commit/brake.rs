@@ -22,8 +22,9 @@ const WAIT: Duration = Duration::from_millis(90);
 const BEGIN: u64 = 700;
 const EARLY: u64 = 250;
 const FEW: u64 = 12;
-/// This share of a segment is dead when it is worth compacting.
-const WORTH: u64 = 10;
+/// A segment is worth compacting when it is dead to this part of what all together may be. Were less dead in each, they
+/// would keep to the bound: a store to which nothing was done but put never copies what fills segments badly.
+const WORTH: f64 = 0.9;
 /// What is needed is counted while others write: so much of the margin is for that.
 const UNSEEN: u64 = 32;
 /// Room for what compaction writes beside what it copies, as a share of that.
@@ -62,17 +63,18 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    pub(crate) fn of(log: &Log, catalog: &Catalog) -> Taken {
+    pub(crate) fn of(log: &Log, catalog: &Catalog, amplification: f64) -> Taken {
         let lives = catalog.lives();
         let (segments, beside) = log.present();
         let live_of = |id: u32| lives.get(&id).map_or(0, |live| live.bytes);
         let complete = segments.iter().filter(|known| known.trailer().is_some());
-        let complete: Vec<(u64, u64)> = complete.map(|known| (known.len(), live_of(known.id()))).collect();
+        let complete = complete.map(|known| (known.len(), live_of(known.id())));
+        let worth = complete.filter(|(len, live)| is_worth(len.saturating_sub(*live), *len, amplification));
         let (next, gathering) = (log.segment_len(), log.gathering());
         Taken {
             there: segments.iter().map(|known| known.len()).sum::<u64>() + beside,
             next,
-            turn: turn_of(&complete, next).saturating_sub(gathering),
+            turn: turn_of(worth.collect(), next).saturating_sub(gathering),
             live: segments.iter().map(|known| live_of(known.id())).sum(),
             margin: log.margin(),
         }
@@ -107,23 +109,23 @@ impl Taken {
     }
 }
 
+/// Whether so many dead bytes of a segment are worth compacting it, where the store may take so many times what is
+/// needed.
+#[allow(clippy::cast_precision_loss)] // A share.
+pub(crate) fn is_worth(dead: u64, len: u64, amplification: f64) -> bool {
+    dead as f64 >= WORTH * (1.0 - 1.0 / amplification) * len as f64
+}
+
 /// The most bytes that compaction writes at a time when it frees one segment, taking first what costs least. Given
-/// the length of each, and what is alive in it.
-fn turn_of(lens: &[(u64, u64)], segment_len: u64) -> u64 {
-    let mut worth: Vec<(u64, u64)> = lens
-        .iter()
-        .map(|(len, live)| (len.saturating_sub(*live), *live))
-        .zip(lens)
-        .filter(|((dead, _), (len, _))| *dead >= len / WORTH)
-        .map(|(known, _)| known)
-        .collect();
-    worth.sort_unstable_by_key(|(dead, live)| live * 1000 / (*dead).max(1));
+/// the length of each that is worth it, and what is alive in it.
+fn turn_of(mut worth: Vec<(u64, u64)>, segment_len: u64) -> u64 {
+    worth.sort_unstable_by_key(|(len, live)| live * 1000 / len.saturating_sub(*live).max(1));
     let (mut freed, mut most) = (0, 0);
-    for (dead, live) in worth {
+    for (len, live) in worth {
         if freed >= segment_len {
             break;
         }
-        freed += dead;
+        freed += len.saturating_sub(live);
         most = most.max(live + live / BESIDE);
     }
     most.min(segment_len)
@@ -169,6 +171,13 @@ impl Brake {
     /// Whether writes wait.
     pub(crate) fn is_on(&self) -> bool {
         self.wait_us.load(Ordering::Acquire) > 0
+    }
+
+    /// Looks how much the segments of a store take.
+    pub(super) fn measure_all(&self, log: &Log, catalog: &Catalog) {
+        if let Some(amplification) = self.amplification {
+            self.measure(&Taken::of(log, catalog, amplification));
+        }
     }
 
     /// Looks how much the segments take: there is one more, or there are fewer.
@@ -246,10 +255,21 @@ mod tests {
             assert_eq!(brake.is_beyond.load(Ordering::Relaxed), is_beyond);
         }
         assert_eq!((taken(30).beyond(1.2), taken(30).free(1.2)), (10, 70));
-        // Of those that hold anything dead the best are taken, until a segment is freed.
-        assert_eq!(turn_of(&[(100, 95), (100, 32), (100, 64), (100, 48)], 100), 48 + 48 / BESIDE);
-        assert_eq!(turn_of(&[(100, 0), (100, 64)], 100), 0);
-        assert_eq!(turn_of(&[(100, 100), (100, 91)], 100), 0);
+        // The best are taken, until a segment is freed.
+        assert_eq!(turn_of(vec![(100, 79), (100, 32), (100, 64), (100, 48)], 100), 48 + 48 / BESIDE);
+        assert_eq!(turn_of(vec![(100, 0), (100, 64)], 100), 0);
+        assert_eq!(turn_of(Vec::new(), 100), 0);
+    }
+
+    #[test]
+    #[allow(clippy::cast_precision_loss)] // Small numbers.
+    fn what_is_not_worth_it_keeps_to_the_bound_by_itself() {
+        for amplification in [1.05, 1.3, 2.0, 100.0] {
+            let (len, live) = (1_000_000, |dead: u64| 1_000_000 - dead);
+            let most = (0..len).take_while(|dead| !is_worth(*dead, len, amplification)).last().unwrap_or(0);
+            assert!(len as f64 <= live(most) as f64 * amplification, "{most} dead bytes at {amplification}");
+            assert!(is_worth(most + 1, len, amplification) && is_worth(len, len, amplification));
+        }
     }
 
     #[test]

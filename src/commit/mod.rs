@@ -33,7 +33,7 @@ use crate::disk::locks::{Condvar, Mutex};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{Log, Position, Room, Tail};
 use crate::telemetry::{self, Phase, Timer};
-use brake::{Brake, Taken};
+use brake::Brake;
 use plan::Plan;
 use queue::Queue;
 use request::{Done, Intent, Refused, Request};
@@ -269,7 +269,7 @@ impl Commit {
         let before = tail.position().segment;
         let made = self.log.make_room(tail, len, rows, texts, room);
         if tail.position().segment != before {
-            self.brake.measure(&Taken::of(&self.log, &self.catalog));
+            self.brake.measure_all(&self.log, &self.catalog);
         }
         self.brake.look(tail);
         match made {

@@ -51,7 +51,7 @@ impl Upkeep {
                 count_max = batch.len() - 1;
                 continue;
             }
-            let is_worth_it = freed.saturating_sub(len) >= freed / effort.worth();
+            let is_worth_it = effort.is_worth(freed.saturating_sub(len), freed);
             if is_worth_it && (!is_too_long || room == self.log.segment_len()) {
                 return Ok(Some(batch));
             }
@@ -97,7 +97,8 @@ impl Upkeep {
             };
             self.breathe(Duration::ZERO)?;
             let takes = victim.len + victim.texts;
-            if victim.gain() < segment.len() / effort.worth() && !self.is_small(&segment) {
+            let is_worth = effort.is_one_worth(victim.gain(), segment.len(), self.space_amplification);
+            if !is_worth && !self.is_small(&segment) {
                 self.pass_over(compactor, id);
             } else if len + takes > within {
                 too_large.get_or_insert(victim);
@@ -154,7 +155,8 @@ impl Upkeep {
         for segment in candidates {
             let (id, len) = (segment.id(), segment.len());
             let dead = len.saturating_sub(live(id));
-            if dead >= len / effort.worth() && !compactor.passed_over.contains_key(&id) {
+            let is_worth = effort.is_one_worth(dead, len, self.space_amplification);
+            if is_worth && !compactor.passed_over.contains_key(&id) {
                 let is_old = dead >= len / WORTH_OLD && self.written_ms(compactor, segment) <= old_ms;
                 // Bytes to be copied for each thousand that are freed.
                 ranked.push((!is_old, live(id) * 1000 / dead.max(1), segment.clone()));

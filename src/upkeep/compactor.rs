@@ -30,14 +30,14 @@ use super::copier::Stop;
 use super::recycler::Freed;
 use super::survivors::Victim;
 use super::{Counts, Task, Upkeep};
-use crate::commit::brake::Taken;
+use crate::commit::brake::{Taken, is_worth};
 use crate::commit::request::{Done, Refused, Request};
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::gather::frame_len;
 use crate::log::segment::Segment;
 use crate::recovery::Damage;
 
-/// A segment is worth compacting when this share of it is freed, or this when there is no room.
+/// Nothing is compacted of which less than this share is freed, or this where there is no room on the disk.
 const WORTH: u64 = 10;
 const WORTH_PRESSED: u64 = 32;
 /// Longest pause after a step.
@@ -118,8 +118,18 @@ impl Effort {
         matches!(self, Effort::Bound { pressed: true, .. } | Effort::All { pressed: true })
     }
 
-    pub(super) fn worth(self) -> u64 {
-        if self.is_pressed() { WORTH_PRESSED } else { WORTH }
+    /// Whether it is worth it that so many bytes of so many are freed.
+    pub(super) fn is_worth(self, freed: u64, of: u64) -> bool {
+        let share = if self.is_pressed() { WORTH_PRESSED } else { WORTH };
+        freed >= of / share
+    }
+
+    /// The same for one segment, where the store may take so many times what is needed.
+    pub(super) fn is_one_worth(self, dead: u64, len: u64, amplification: f64) -> bool {
+        match self {
+            Effort::Bound { pressed: false, .. } => is_worth(dead, len, amplification),
+            _ => self.is_worth(dead, len),
+        }
     }
 
     /// How long to pause after a step that took so long.
@@ -193,15 +203,15 @@ impl Upkeep {
     /// no room; says whether something was worth it. When nothing is that may leave the log, index and checkpoint are
     /// brought along.
     pub(super) fn compact_if_needed(&self, pressed: bool) -> Result<bool> {
-        let taken = Taken::of(&self.log, &self.catalog);
+        let taken = self.taken();
         self.commit.brake.measure(&taken);
         let over = taken.beyond(self.space_amplification);
-        let is_early = over <= self.log.segment_len() && self.log.tail().fill() < taken.begin();
+        let is_early = over <= self.log.segment_len() && self.log.fill() < taken.begin();
         if !pressed && (over == 0 || is_early) {
             return Ok(false);
         }
         let outcome = self.compact_within_bound(over, pressed);
-        let taken = Taken::of(&self.log, &self.catalog);
+        let taken = self.taken();
         match outcome {
             Ok(true) => self.commit.brake.expect_more(&taken),
             Ok(false) | Err(_) => self.commit.brake.accept(&taken),
@@ -217,7 +227,7 @@ impl Upkeep {
             self.recycle()?;
         }
         let needed = |upkeep: &Upkeep| {
-            let taken = Taken::of(&upkeep.log, &upkeep.catalog);
+            let taken = upkeep.taken();
             (taken.beyond(upkeep.space_amplification), taken.free(upkeep.space_amplification))
         };
         let (over_now, room) = needed(self);
@@ -230,6 +240,11 @@ impl Upkeep {
             return Ok(over == 0 || self.compact_behind((over, room), pressed)?);
         }
         Ok(false)
+    }
+
+    /// What the segments take.
+    fn taken(&self) -> Taken {
+        Taken::of(&self.log, &self.catalog, self.space_amplification)
     }
 
     /// Has the index read all that is durable, for good, if that is a segment more than it has; says so.
@@ -283,7 +298,7 @@ impl Upkeep {
                 let mut pause = |_| {
                     if !std::mem::replace(&mut is_counted, true) {
                         // What is gathered takes room, too, until what it was gathered from has gone.
-                        self.commit.brake.measure(&Taken::of(&self.log, &self.catalog));
+                        self.commit.brake.measure(&self.taken());
                     }
                     // Who waits for it waits no longer than it takes.
                     let pause = effort.pause(begun.elapsed(), self.log.segment_len());
