@@ -25,6 +25,9 @@ use crate::token::{self, Resume};
 /// Most rows looked at for one page: a page may be short, and even empty, and still have a token.
 const ROWS_MAX: usize = 20_000;
 
+/// Rows read at first where names may be rolled up.
+const ROLLED_UP: usize = 16;
+
 /// A page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -50,6 +53,8 @@ struct Walk<'a> {
     segments: HashMap<u32, Arc<Segment>>,
     /// The name or prefix the walk has come to.
     at: Option<Resume>,
+    /// When it began, Unix ms: the page shows what was there then.
+    now_ms: u64,
 }
 
 /// One page of an account's names.
@@ -73,7 +78,8 @@ pub(crate) fn list(engine: &Engine, account: &str, options: &ListOptions) -> Res
     loop {
         engine.upkeep.make_current(account, begin)?;
         let (page, segments) = (Page::default(), HashMap::new());
-        let mut walk = Walk { engine, account, options, limit, created, page, segments, at: resume.clone() };
+        let (at, now_ms) = (resume.clone(), engine.clock.now_ms());
+        let mut walk = Walk { engine, account, options, limit, created, page, segments, at, now_ms };
         match walk.walk()? {
             Ok(more) => {
                 let Walk { mut page, at, .. } = walk;
@@ -103,15 +109,18 @@ impl Walk<'_> {
                 }
             };
             let (index, prefix) = (&self.engine.index, &self.options.prefix);
-            let scanned = index.scan_batches(self.account, bound, prefix, rows_left, &mut |names| {
-                let room = self.limit - self.page.entries.len() - self.page.prefixes.len();
-                let rows = self.rows_of(&names[..names.len().min(room)]);
+            let limit = self.limit;
+            let room = |page: &Page| limit - page.entries.len() - page.prefixes.len();
+            // One more tells whether there is another page; of names that are rolled up one tells of many.
+            let likely = if self.options.delimiter.is_none() { room(&self.page) + 1 } else { ROLLED_UP };
+            let scanned = index.scan_batches(self.account, bound, prefix, (rows_left, likely), &mut |names| {
+                let rows = self.rows_of(&names[..names.len().min(room(&self.page))]);
                 for (place, (name, _)) in names.iter().enumerate() {
                     rows_left -= 1;
                     if let Some(Resume::Past(prefix)) = &from
                         && name.starts_with(prefix.as_str())
                     {
-                        self.at = Some(Resume::After((*name).to_owned()));
+                        self.come_to(name);
                         continue;
                     }
                     if self.page.entries.len() + self.page.prefixes.len() >= self.limit {
@@ -172,12 +181,21 @@ impl Walk<'_> {
         }
     }
 
+    fn come_to(&mut self, name: &str) {
+        match &mut self.at {
+            Some(Resume::After(last)) => {
+                last.clear();
+                last.push_str(name);
+            }
+            at => *at = Some(Resume::After(name.to_owned())),
+        }
+    }
+
     /// Takes a name into the page, if it is there and passes the filters; gives the common prefix it was
     /// rolled up into. `row` is what the catalog has of it.
     fn take(&mut self, name: &str, row: Option<NameRow>) -> Result<Option<String>> {
-        let now_ms = self.engine.clock.now_ms();
-        let Some(row) = row.filter(|row| !row.is_over(now_ms)) else {
-            self.at = Some(Resume::After(name.to_owned()));
+        let Some(row) = row.filter(|row| !row.is_over(self.now_ms)) else {
+            self.come_to(name);
             return Ok(None);
         };
         let delimiter = self.options.delimiter.as_deref();
@@ -189,7 +207,7 @@ impl Walk<'_> {
             self.page.prefixes.push(prefix.clone());
             return Ok(Some(prefix));
         }
-        self.at = Some(Resume::After(name.to_owned()));
+        self.come_to(name);
         // What fails is looked up again: it may have been moved meanwhile, or be damaged.
         let read = |segment: &Segment| segment.read_op(row.place.offset.into(), |op| op.entry()).ok().flatten();
         let entry = match self.segment(row.place.segment).and_then(read) {

@@ -15,8 +15,8 @@ use crate::disk::locks::RwLock;
 /// Most rows in one batch: beyond it, finding the place again costs nothing against reading on.
 const BATCH_ROWS_MAX: usize = 512;
 
-/// Rows of the first batch: who only wants to know what comes next does not pay for 512.
-const BATCH_ROWS_FIRST: usize = 16;
+/// Rows of the first batch, of who says nothing: who only wants to know what comes next does not pay for 512.
+pub(super) const BATCH_ROWS_FIRST: usize = 16;
 
 /// Where the rows are.
 pub(super) enum Rows {
@@ -115,7 +115,7 @@ impl Rows {
         rows_max: usize,
         mut visit: impl FnMut(&[u8], u64) -> Result<ControlFlow<()>, Broken>,
     ) -> Result<ScanEnd, Broken> {
-        self.walk_batches(range, rows_max, |batch| {
+        self.walk_batches(range, rows_max, BATCH_ROWS_FIRST, |batch| {
             for (key, sequence) in batch.iter() {
                 if visit(key, sequence)?.is_break() {
                     return Ok(ControlFlow::Break(()));
@@ -125,14 +125,15 @@ impl Rows {
         })
     }
 
-    /// The same, some rows at a time.
+    /// The same, some rows at a time. So many are `likely` to be visited: no more are read ahead of them.
     pub(super) fn walk_batches(
         &self,
         range: &Range<'_>,
         rows_max: usize,
+        likely: usize,
         visit: impl FnMut(&Batch) -> Result<ControlFlow<()>, Broken>,
     ) -> Result<ScanEnd, Broken> {
-        let walked = self.read_batches(range, rows_max, visit);
+        let walked = self.read_batches(range, rows_max, likely, visit);
         if let (Err(broken), Rows::Tree(tree)) = (&walked, self) {
             tree.condemn(broken);
         }
@@ -143,10 +144,11 @@ impl Rows {
         &self,
         range: &Range<'_>,
         rows_max: usize,
+        mut likely: usize,
         mut visit: impl FnMut(&Batch) -> Result<ControlFlow<()>, Broken>,
     ) -> Result<ScanEnd, Broken> {
         let mut batch = Batch::default();
-        let mut batch_rows = BATCH_ROWS_FIRST;
+        let mut batch_rows = likely.clamp(1, BATCH_ROWS_MAX);
         let mut last: Vec<u8> = Vec::new();
         let mut left = rows_max;
         while left > 0 {
@@ -169,7 +171,9 @@ impl Rows {
                 return Ok(ScanEnd::Done);
             }
             left -= wanted;
-            batch_rows = BATCH_ROWS_MAX.min(batch_rows * 4);
+            likely = likely.saturating_sub(wanted);
+            let more = if likely > 0 { likely } else { batch_rows * 4 };
+            batch_rows = BATCH_ROWS_MAX.min(more);
         }
         Ok(ScanEnd::Limit)
     }
