@@ -89,16 +89,19 @@ churn: ## Overwrite 20,000 names by 16 writers: space, waits and bytes rewritten
 # The bench beside the peers (benches/peers) prints a table, and leaves it with JSON and plots in $(CARGO_TARGET_DIR)/bench.
 PEERS_BUILD = cargo build --locked --manifest-path benches/peers/Cargo.toml --target-dir $(CARGO_TARGET_DIR)/peers
 PEERS = $(CARGO_TARGET_DIR)/peers/release/mediacask-peers --dir $(CARGO_TARGET_DIR)/bench
-# Empty: without RocksDB, which takes half an hour to build, and these packages, as Debian calls them.
-WITH ?= rocksdb
+# RocksDB takes twenty minutes to build, and these packages, as Debian calls them: `make bench WITH=rocksdb` has it, too,
+# and `make bench-full WITH=` does without.
+WITH ?=
+bench-full bench-scaling: WITH = rocksdb
 ROCKSDB_NEEDS = g++ clang libclang-dev
 # RocksDB takes its checksums from the processor only where the compiler is told which one it is. Only it is C++.
-FULL_BUILD = CXXFLAGS="-march=native" $(PEERS_BUILD) --release $(if $(WITH),--features $(WITH))
+PEERS_RELEASE = CXXFLAGS="-march=native" $(PEERS_BUILD) --release $(if $(WITH),--features $(WITH))
 .PHONY: bench-full bench-scaling bench-smoke bench-core bench-keep
 
 bench: ## Measure the store beside its peers, without RocksDB; ten minutes, once built
 	@sh scripts/need.sh cargo cc
-	$(PEERS_BUILD) --release
+	$(if $(WITH),@sh scripts/system-packages.sh $(ROCKSDB_NEEDS))
+	$(PEERS_RELEASE)
 	$(PEERS) --out $(CARGO_TARGET_DIR)/bench
 
 bench-keep: ## Take what the last benches have left into benches/results and README.md
@@ -110,7 +113,7 @@ bench-full: bench-scaling ## Measure everything, RocksDB and 10 million names am
 bench-scaling: ## Measure what grows: 1 to 64 writers, 10 thousand to 10 million names; half an hour, and 12 GB
 	@sh scripts/need.sh cargo cc
 	$(if $(WITH),@sh scripts/system-packages.sh $(ROCKSDB_NEEDS))
-	$(FULL_BUILD)
+	$(PEERS_RELEASE)
 	$(PEERS) --scaling --out $(CARGO_TARGET_DIR)/bench/scaling
 
 bench-smoke: ## Check that the peers' bench works, and that each peer gives back what was put

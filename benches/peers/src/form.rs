@@ -80,22 +80,22 @@ impl Form {
         }
     }
 
-    /// Under ten minutes on two cores, all peers but RocksDB.
+    /// Under ten minutes on two cores, all peers.
     pub fn short() -> Form {
         Form {
             name: "short",
             rounds: 3,
             slice: Duration::from_millis(300),
             puts: puts(&[
-                (16 * KIB, 1, 200),
-                (16 * KIB, 4, 100),
-                (16 * KIB, 16, 60),
-                (16 * KIB, 64, 20),
-                (128 * KIB, 1, 60),
-                (128 * KIB, 16, 16),
-                (MIB, 1, 16),
-                (MIB, 16, 3),
-                (8 * MIB, 1, 4),
+                (16 * KIB, 1, 600),
+                (16 * KIB, 4, 300),
+                (16 * KIB, 16, 200),
+                (16 * KIB, 64, 60),
+                (128 * KIB, 1, 200),
+                (128 * KIB, 16, 40),
+                (MIB, 1, 32),
+                (MIB, 16, 6),
+                (8 * MIB, 1, 6),
             ]),
             recycled: puts(&[(16 * KIB, 1, 512), (16 * KIB, 16, 64), (128 * KIB, 16, 8), (MIB, 16, 2)]),
             rounds_alive: 3,
