@@ -483,8 +483,9 @@ impl Store {
         Ok(wrong.into_iter().map(|(digest, ..)| digest).collect())
     }
 
-    /// Makes everything durable, writes catalog and index down, and lets others have the store. Other
-    /// clones answer [`crate::ErrorKind::Closed`] from then on; blobs that are held stay valid. It waits for calls
+    /// Makes everything durable, writes catalog and index down, and lets others have the store. An index that is far
+    /// behind, as after names by the million were put, gets two seconds to follow: the next open goes on from there.
+    /// Other clones answer [`crate::ErrorKind::Closed`] from then on; blobs that are held stay valid. It waits for calls
     /// that are under way, so from within what one of them tells of its progress it is refused with
     /// [`crate::ErrorKind::InvalidOption`], and nothing is closed.
     ///
