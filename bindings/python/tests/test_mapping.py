@@ -49,7 +49,14 @@ def test_the_mixed_in_methods_work(media: mediacask.Account) -> None:
     media.update({"b": b"two"})
     media.update([("c", b"three")])
     assert media.popitem() == ("a", b"first")
-    assert list(media) == ["b", "c"]
+    same = media
+    media |= {"b": b"2", "d": b"four"}
+    media |= [("e", b"five")]
+    assert media is same and media == {"b": b"2", "c": b"three", "d": b"four", "e": b"five"}
+    for nothing in ("text", 7):
+        with pytest.raises((TypeError, ValueError)):
+            media |= nothing  # type: ignore[arg-type]
+    assert list(media) == ["b", "c", "d", "e"]
     media.clear()
     assert list(media) == []
     with pytest.raises(KeyError):

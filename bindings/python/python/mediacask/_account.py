@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from datetime import datetime, timedelta
 from types import EllipsisType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from . import _mediacask
 from ._errors import BlobNotFoundError, PreconditionFailedError
@@ -142,10 +142,18 @@ class Account(_mediacask.Account, MutableMapping[str, Blob]):
                 if_generation=if_generation,
                 durability=durability,
             )
-        pairs = name.items() if isinstance(name, Mapping) else name
-        for key, content in pairs:
-            self.put(key, content)
+        self._put_all(name)
         return None
+
+    def __ior__(self, contents: Mapping[str, Content] | Iterable[tuple[str, Content]], /) -> Self:
+        """``media |= contents``: each of them is put, as by a mapping's update."""
+        self._put_all(contents)
+        return self
+
+    def _put_all(self, contents: Mapping[str, Content] | Iterable[tuple[str, Content]]) -> None:
+        pairs = contents.items() if isinstance(contents, Mapping) else contents
+        for name, content in pairs:
+            self.put(name, content)
 
     def __iter__(self) -> Iterator[str]:
         return (entry.name for entry in self.entries())
