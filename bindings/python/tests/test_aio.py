@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import pickle
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -252,6 +253,9 @@ def test_a_store_that_is_open_is_wrapped(store: mediacask.Store, media: mediacas
     async def body() -> None:
         wrapped = mediacask.aio.Store(store, threads=1)
         assert await wrapped.account(media.name).get("x") == b"hello"
+        for handle in (wrapped, wrapped.account(media.name)):
+            with pytest.raises(TypeError, match="pickle the mediacask.Store or the path"):
+                pickle.dumps(handle)
         await wrapped.close()
 
     run(body)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import gc
 import io
+import pickle
 import shutil
 import tarfile
 import threading
@@ -78,6 +80,18 @@ def test_a_forgotten_writer_stores_nothing(media: mediacask.Account) -> None:
     del file
     gc.collect()
     assert "x" not in media
+
+
+def test_a_writer_is_not_copied(media: mediacask.Account) -> None:
+    with media.open("x", "wb") as file:
+        file.write(b"first, ")
+        for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+            # A copy that is forgotten would abort what the writer has begun.
+            with pytest.raises(TypeError, match="cannot be pickled or copied"):
+                attempt(file)
+            gc.collect()
+        file.write(b"second")
+    assert media["x"] == b"first, second"
 
 
 def test_an_exclusive_writer_wants_the_name_free(media: mediacask.Account) -> None:

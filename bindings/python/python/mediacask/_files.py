@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from . import _mediacask
 from ._mediacask import Entry
@@ -181,6 +181,10 @@ class BlobWriter(_BinaryFile):
         # Whoever forgets a file has not said that it is whole.
         if not getattr(self, "_over", True):
             self.abort()
+
+    def __reduce_ex__(self, protocol: object, /) -> NoReturn:
+        # A copy would share what is being written, and take it down when it is forgotten.
+        raise TypeError("a file open for writing cannot be pickled or copied: what was written so far is in one place")
 
     def _end(self) -> None:
         self._over = True

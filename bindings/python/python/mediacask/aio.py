@@ -26,7 +26,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from types import EllipsisType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, ParamSpec, TypeVar, Unpack, overload
 
 import mediacask
 
@@ -67,6 +67,12 @@ class _Pool:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="mediacask")
         self._process = os.getpid()
         self._ended = False
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "what mediacask.aio gives belongs to its process and its threads, and cannot be pickled or copied deeply: "
+            "pickle the mediacask.Store or the path, and open it where it arrives"
+        )
 
     def submit(self, call: Callable[_P, _T], *args: _P.args, **named: _P.kwargs) -> Future[_T]:
         if self._ended or self._process != os.getpid():
