@@ -17,8 +17,9 @@ from mediacask.fsspec import MediacaskFileSystem
 
 class Fixtures(abstract.AbstractFixtures):  # type: ignore[misc]
     @pytest.fixture
-    def fs(self, path: Path) -> Iterator[MediacaskFileSystem]:
-        fs = MediacaskFileSystem(store=path, durability="os", skip_instance_cache=True)
+    def fs(self, tmp_path: Path) -> Iterator[MediacaskFileSystem]:
+        # Not the fixture `path`: some of fsspec's tests give that name to a pattern of theirs.
+        fs = MediacaskFileSystem(store=tmp_path / "media.cask", durability="os", skip_instance_cache=True)
         yield fs
         fs.close()
 
