@@ -97,7 +97,7 @@ impl Form {
                 (MIB, 16, 6),
                 (8 * MIB, 1, 6),
             ]),
-            recycled: puts(&[(16 * KIB, 1, 512), (16 * KIB, 16, 64), (128 * KIB, 16, 8), (MIB, 16, 2)]),
+            recycled: puts(&[(16 * KIB, 1, 2_048), (16 * KIB, 16, 256), (128 * KIB, 16, 32), (MIB, 16, 8)]),
             rounds_alive: 3,
             gets: vec![
                 Gets { size: 16 * KIB, names: 1_000, each: 100_000 },
