@@ -4,7 +4,8 @@
 //! up what each account's rows should be at the very place it stands at, so that a scan of an account's
 //! rows can be compared with it: only then are its listings believed, until the store is closed.
 //!
-//! Whoever holds the applier's lock moves it: the background thread, or a listing that cannot wait.
+//! Whoever holds the applier's lock moves it, a step at a time: the background thread, or a listing that cannot wait.
+//! Between steps others have their turn, and closing does not wait for the last one.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::{Bound, ControlFlow};
