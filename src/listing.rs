@@ -25,9 +25,6 @@ use crate::token::{self, Resume};
 /// Most rows looked at for one page: a page may be short, and even empty, and still have a token.
 const ROWS_MAX: usize = 20_000;
 
-/// Rows read at first where names may be rolled up.
-const ROLLED_UP: usize = 16;
-
 /// A page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -112,7 +109,7 @@ impl Walk<'_> {
             let limit = self.limit;
             let room = |page: &Page| limit - page.entries.len() - page.prefixes.len();
             // One more tells whether there is another page; of names that are rolled up one tells of many.
-            let likely = if self.options.delimiter.is_none() { room(&self.page) + 1 } else { ROLLED_UP };
+            let likely = self.options.delimiter.is_none().then(|| room(&self.page) + 1);
             let scanned = index.scan_batches(self.account, bound, prefix, (rows_left, likely), &mut |names| {
                 let rows = self.rows_of(&names[..names.len().min(room(&self.page))]);
                 for (place, (name, _)) in names.iter().enumerate() {

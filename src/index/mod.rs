@@ -39,7 +39,7 @@ use crate::disk::locks::{Mutex, RwLock};
 
 use directory::Directory;
 use renewal::Renewal;
-use rows::{BATCH_ROWS_FIRST, Memory, Range, Rows};
+use rows::{Memory, Range, Rows};
 
 pub use guard::{Fault, break_index};
 pub(crate) use key::Position;
@@ -215,18 +215,18 @@ impl Index {
         rows_max: usize,
         visit: &mut dyn FnMut(&str, u64) -> ControlFlow<()>,
     ) -> Result<ScanEnd, Broken> {
-        self.scan_batches(account, from, prefix, (rows_max, BATCH_ROWS_FIRST), &mut |names| {
+        self.scan_batches(account, from, prefix, (rows_max, None), &mut |names| {
             names.iter().try_for_each(|(name, sequence)| visit(name, *sequence))
         })
     }
 
-    /// The same, some names at a time, of which so many are likely to be visited.
+    /// The same, some names at a time, of which so many are likely to be visited, if that is known.
     pub(crate) fn scan_batches(
         &self,
         account: &str,
         from: Bound<&str>,
         prefix: &str,
-        (rows_max, likely): (usize, usize),
+        (rows_max, likely): (usize, Option<usize>),
         visit: &mut dyn FnMut(&[NameAt<'_>]) -> ControlFlow<()>,
     ) -> Result<ScanEnd, Broken> {
         let (mut begin, mut end) = (Vec::new(), Vec::new());

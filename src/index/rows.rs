@@ -16,7 +16,7 @@ use crate::disk::locks::RwLock;
 const BATCH_ROWS_MAX: usize = 512;
 
 /// Rows of the first batch, of who says nothing: who only wants to know what comes next does not pay for 512.
-pub(super) const BATCH_ROWS_FIRST: usize = 16;
+const BATCH_ROWS_FIRST: usize = 16;
 
 /// Where the rows are.
 pub(super) enum Rows {
@@ -115,7 +115,7 @@ impl Rows {
         rows_max: usize,
         mut visit: impl FnMut(&[u8], u64) -> Result<ControlFlow<()>, Broken>,
     ) -> Result<ScanEnd, Broken> {
-        self.walk_batches(range, rows_max, BATCH_ROWS_FIRST, |batch| {
+        self.walk_batches(range, rows_max, None, |batch| {
             for (key, sequence) in batch.iter() {
                 if visit(key, sequence)?.is_break() {
                     return Ok(ControlFlow::Break(()));
@@ -125,12 +125,12 @@ impl Rows {
         })
     }
 
-    /// The same, some rows at a time. So many are `likely` to be visited: no more are read ahead of them.
+    /// The same, some rows at a time. So many are `likely` to be visited, if that is known: no more are read ahead.
     pub(super) fn walk_batches(
         &self,
         range: &Range<'_>,
         rows_max: usize,
-        likely: usize,
+        likely: Option<usize>,
         visit: impl FnMut(&Batch) -> Result<ControlFlow<()>, Broken>,
     ) -> Result<ScanEnd, Broken> {
         let walked = self.read_batches(range, rows_max, likely, visit);
@@ -144,10 +144,11 @@ impl Rows {
         &self,
         range: &Range<'_>,
         rows_max: usize,
-        mut likely: usize,
+        likely: Option<usize>,
         mut visit: impl FnMut(&Batch) -> Result<ControlFlow<()>, Broken>,
     ) -> Result<ScanEnd, Broken> {
         let mut batch = Batch::default();
+        let mut likely = likely.unwrap_or(BATCH_ROWS_FIRST);
         let mut batch_rows = likely.clamp(1, BATCH_ROWS_MAX);
         let mut last: Vec<u8> = Vec::new();
         let mut left = rows_max;

@@ -74,6 +74,23 @@ fn replace(index: &Index, count: u64) -> Result<Option<u64>, Broken> {
     index.replace(at(count), &mut sorted(count), &mut |_| ControlFlow::Continue(()))
 }
 
+#[test]
+fn no_more_rows_are_read_than_are_likely_to_be_visited() {
+    on_both(|index| {
+        replace(index, 2_000).unwrap();
+        for (likely, read) in [(Some(1_001), vec![512, 489]), (Some(2), vec![2, 8]), (None, vec![16, 64])] {
+            let mut batches = Vec::new();
+            index
+                .scan_batches("a", Bound::Unbounded, "", (usize::MAX, likely), &mut |names| {
+                    batches.push(names.len());
+                    if batches.len() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })
+                .unwrap();
+            assert_eq!(batches, read, "{likely:?}");
+        }
+    });
+}
+
 /// What stands in the directory of the index.
 fn names_in(dir: &Path) -> Vec<String> {
     let found = RealDisk.read_dir(&dir.join("index")).unwrap();
