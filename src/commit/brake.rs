@@ -270,6 +270,8 @@ mod tests {
             assert!(len as f64 <= live(most) as f64 * amplification, "{most} dead bytes at {amplification}");
             assert!(is_worth(most + 1, len, amplification) && is_worth(len, len, amplification));
         }
+        // Seven contents of 1 MiB lie in a segment of 8.
+        assert!(!is_worth(1, 8, 1.3));
     }
 
     #[test]
