@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use crate::report::Row;
 
 const OURS: &str = "mediacask";
-/// Bytes that README states for a name and its own content, once the store was opened: 66 and 76 in the table, 40 in the
-/// index, and what it takes without names.
+/// Bytes that README states for a name and its own content in the table, once the store was opened: 66 and 76;
 const STATED: f64 = 66.0 + 76.0;
+/// for a name in the index;
 const STATED_INDEX: f64 = 40.0;
+/// and without names.
 const STATED_EMPTY: f64 = 4e6;
 
 /// A figure of a row of the table: its title, the work it is of, how it is read, digits after the point.
